@@ -1,0 +1,1 @@
+"""Semi-structured activation sparsity for TFLite / LiteRT."""
