@@ -1,1 +1,72 @@
-"""Semi-structured activation sparsity for TFLite / LiteRT."""
+"""Semi-structured activation sparsity for TFLite / LiteRT.
+
+A convolution's output pixels are masked by a fixed 0/1 array that is trained in; the delegate of
+this package runs such models in any stock interpreter and does not compute what is masked.
+
+Names are imported on first use, so that `import tflite_sparse` costs nothing and works on a
+platform, or in an environment, where some of the parts cannot.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tflite_sparse._version import __version__
+from tflite_sparse.errors import (
+    ConversionError,
+    DelegateError,
+    MaskError,
+    ModelError,
+    OptionError,
+    TfliteSparseError,
+)
+
+if TYPE_CHECKING:
+    from tflite_sparse.delegate import delegate_library, load_delegate
+    from tflite_sparse.interpreter import Interpreter
+    from tflite_sparse.masks import MaskSet
+    from tflite_sparse.report import LayerReport, NodeLeft, OpTime, Profile, SparsityReport
+
+_HOME = {
+    "Interpreter": "interpreter",
+    "MaskSet": "masks",
+    "delegate_library": "delegate",
+    "load_delegate": "delegate",
+    "LayerReport": "report",
+    "NodeLeft": "report",
+    "OpTime": "report",
+    "Profile": "report",
+    "SparsityReport": "report",
+}
+
+__all__ = [
+    "ConversionError",
+    "DelegateError",
+    "Interpreter",
+    "LayerReport",
+    "MaskError",
+    "MaskSet",
+    "ModelError",
+    "NodeLeft",
+    "OpTime",
+    "OptionError",
+    "Profile",
+    "SparsityReport",
+    "TfliteSparseError",
+    "__version__",
+    "delegate_library",
+    "load_delegate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,106 @@
+# Everyday commands. `make demo` and `make test` are all that a fresh clone needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tflite-sparse
+BAZEL ?= $(shell command -v bazelisk || command -v bazel)
+BAZEL_FLAGS ?= --disk_cache=$(CACHE)/bazel
+
+BIN := .venv/bin
+PIP_INSTALL := -m pip install --disable-pip-version-check
+LIBRARY := tflite_sparse/lib/libtflite_sparse_delegate.so
+# Interpreters that cannot share an environment with the newest ones, each in one of its own.
+RUNTIME_ENVS := tflite-runtime litert-1
+tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
+litert-1_PACKAGES := ai-edge-litert==1.4.0
+
+.PHONY: help setup demo test lint bench wheel clean
+.PHONY: native native-test python-test system-packages sources runtimes models format
+
+help:
+	@echo 'make setup   environment in .venv, system packages, sources'
+	@echo 'make demo    a real model on a real image, through this delegate and the stock one'
+	@echo 'make test    everything that CI runs'
+	@echo 'make lint    ruff, mypy --strict'
+	@echo 'make format  rewrite the files as `make lint` wants them'
+	@echo 'make bench   the tables in benchmarks/results'
+	@echo 'make wheel   dist/*.whl, checked for its manylinux tag'
+	@echo 'make clean   remove what was built here (the user cache stays)'
+
+setup: system-packages sources .venv/.full-stamp runtimes
+
+# --- environments -------------------------------------------------------------------------------
+
+system-packages:
+	@tools/system_packages.sh tools/system-packages.txt
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# Enough to build, to run a model, to lint.
+.venv/.light-stamp: pyproject.toml tools/constraints.txt | .venv/bin/python
+	@echo '== .venv: package, interpreter, tools'
+	$(BIN)/python $(PIP_INSTALL) -c tools/constraints.txt -e '.[litert,bench,dev]'
+	@touch $@
+
+# The converters too: tensorflow and torch, several GB.
+.venv/.full-stamp: .venv/.light-stamp
+	@echo '== .venv: tensorflow and torch (about five minutes when nothing is cached)'
+	$(BIN)/python $(PIP_INSTALL) -c tools/constraints.txt -e '.[litert,bench,dev,keras,torch]'
+	@touch $@
+
+runtimes: $(RUNTIME_ENVS:%=.venvs/%/.stamp)
+
+.venvs/%/.stamp: Makefile
+	@echo '== .venvs/$*: $($*_PACKAGES)'
+	test -x .venvs/$*/bin/python || $(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/python $(PIP_INSTALL) $($*_PACKAGES) pytest pytest-timeout
+	.venvs/$*/bin/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/tflite_sparse_checkout.pth", "w").write("$(CURDIR)\n")'
+	@touch $@
+
+models: .venv/.light-stamp
+	$(BIN)/python tools/fetch_models.py
+
+# --- native -------------------------------------------------------------------------------------
+
+sources: system-packages
+	@$(PYTHON) tools/fetch_sources.py
+
+# Always asks bazel, which knows best what is stale; the copy changes only when the library did.
+native: sources
+	$(BAZEL) build $(BAZEL_FLAGS) //native/delegate:libtflite_sparse_delegate.so
+	@mkdir -p $(dir $(LIBRARY))
+	@cmp -s bazel-bin/native/delegate/libtflite_sparse_delegate.so $(LIBRARY) || \
+	  install -m 755 bazel-bin/native/delegate/libtflite_sparse_delegate.so $(LIBRARY).tmp && \
+	  mv -f $(LIBRARY).tmp $(LIBRARY)
+
+native-test: native
+	$(BAZEL) test $(BAZEL_FLAGS) --test_output=errors //native/...
+
+# --- commands -----------------------------------------------------------------------------------
+
+demo: native .venv/.light-stamp models
+	$(BIN)/python examples/demo.py
+
+test: lint native-test python-test
+
+python-test: native .venv/.full-stamp runtimes models
+	$(BIN)/python -m pytest
+
+lint: .venv/.light-stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.light-stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: native .venv/.light-stamp
+	$(BIN)/python tools/wheel.py
+
+clean:
+	rm -rf .venv .venvs build dist demo-out *.egg-info tflite_sparse/lib bazel-*

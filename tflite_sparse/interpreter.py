@@ -1,0 +1,277 @@
+"""`Interpreter`: tf.lite.Interpreter's interface, with the sparse delegate inside."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from tflite_sparse.delegate import delegate_report, load_delegate, verify_model
+from tflite_sparse.errors import MaskError, ModelError, OptionError
+from tflite_sparse.report import OpTime, Profile, SparsityReport
+from tflite_sparse.runtime import Runtime, find_runtime
+
+
+class Interpreter:
+    """A stock TFLite interpreter whose masked pixels are skipped by the sparse delegate.
+
+    It has the methods of `tf.lite.Interpreter` and adds `sparsity_report()`, `profile()` and
+    `close()`. Calls from several threads wait for each other, so that results stay right; for
+    parallel work make one interpreter per thread. It is also a context manager.
+
+    Args:
+        model_path: path of a .tflite file.
+        model_content: its bytes, instead of a path.
+        num_threads: threads of the inference; 0 means all cores.
+        sparsity: "compact" (skip masked pixels and keep tensors small, the fastest), "insert"
+            (skip, but write zeros back after each layer: the paper's way) or "off" (multiply by
+            the masks as the file says).
+        masks: masks to apply to the model in memory: a MaskSet, or a path of a sidecar.
+        runtime: "ai-edge-litert", "tflite-runtime" or "tensorflow"; by default the first
+            installed one of these, in this order.
+        strict: raise MaskError if a masked layer is not accelerated.
+        profile: measure each operation, for `profile()`; costs a little time per inference.
+        int8: whether the delegate takes 8-bit models; without, the interpreter's own kernels do.
+        experimental_delegates: further delegates, applied after this one.
+        **runtime_options: handed to the runtime's Interpreter as they are. Its built-in delegate
+            is off, so that it does not hide what ours left behind; to have it, pass
+            `experimental_op_resolver_type=OpResolverType.AUTO` of that runtime.
+
+    Raises:
+        ModelError: the file is not a model, is damaged, or has an operation nobody knows.
+        OptionError: an option has a value that is not allowed.
+        MaskError: a mask does not fit the model, or `strict` found a layer that runs dense.
+        DelegateError: no library for this platform, or no interpreter is installed.
+        OSError: the file cannot be read.
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str] | None = None,
+        model_content: bytes | None = None,
+        num_threads: int = 1,
+        sparsity: str = "compact",
+        masks: Any = None,
+        runtime: str | None = None,
+        strict: bool = False,
+        *,
+        profile: bool = False,
+        int8: bool = True,
+        experimental_delegates: Iterable[Any] = (),
+        **runtime_options: Any,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._interpreter: Any = None
+        self._strict = strict
+        self._profiling = profile
+        self._label = "model_content" if model_path is None else os.fspath(model_path)
+        self.runtime: Runtime = find_runtime(runtime)
+        content = _read_model(model_path, model_content)
+        if masks is not None:
+            from tflite_sparse.convert import apply_masks  # type: ignore[import-not-found, unused-ignore]
+
+            content = apply_masks(content, masks)
+        self._delegate = load_delegate(
+            runtime=self.runtime,
+            num_threads=num_threads,
+            sparsity=sparsity,
+            int8=int8,
+            profile=profile,
+        )
+        verify_model(content, self._label)
+        runtime_options.setdefault(
+            "experimental_op_resolver_type",
+            self.runtime.module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        delegates = [self._delegate, *experimental_delegates]
+        with _RuntimeErrors(self._label):
+            self._interpreter = self.runtime.module.Interpreter(
+                model_content=content,
+                experimental_delegates=delegates,
+                num_threads=num_threads or len(os.sched_getaffinity(0)),
+                **runtime_options,
+            )
+        # An array that views a tensor keeps the native interpreter alive beyond `close()`, but not
+        # its delegates, which must outlive it: this finalizer holds them until it is gone.
+        finalizer = weakref.finalize(self._interpreter._interpreter, _release, delegates)
+        finalizer.atexit = False
+        self._check_strict()
+
+    # --- the interface of tf.lite.Interpreter ---------------------------------------------------
+
+    def allocate_tensors(self) -> None:
+        """Plan the memory of all tensors; needed before the first inference and after a resize."""
+        with self._lock, _RuntimeErrors(self._label):
+            self._live().allocate_tensors()
+        self._check_strict()
+
+    def invoke(self) -> None:
+        """Run one inference on the inputs that were set."""
+        with self._lock:
+            self._live().invoke()
+
+    def set_tensor(self, tensor_index: int, value: Any) -> None:
+        """Copy an array into the input tensor `tensor_index`; ValueError if it does not fit."""
+        with self._lock:
+            self._live().set_tensor(tensor_index, value)
+
+    def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> np.ndarray[Any, Any]:
+        """A copy of a tensor. Outputs always have a value, intermediate tensors may not."""
+        with self._lock:
+            interpreter = self._live()
+            if subgraph_index:
+                value = interpreter.get_tensor(tensor_index, subgraph_index)
+            else:
+                value = interpreter.get_tensor(tensor_index)
+        return np.asarray(value)
+
+    def tensor(self, tensor_index: int) -> Callable[[], np.ndarray[Any, Any]]:
+        """A function that gives a view of the tensor's memory; drop the view before `invoke`."""
+        view: Callable[[], np.ndarray[Any, Any]] = self._live().tensor(tensor_index)
+        return view
+
+    def resize_tensor_input(
+        self, input_index: int, tensor_size: Iterable[int], strict: bool = False
+    ) -> None:
+        """Give an input another shape; `strict` allows only dimensions that the model leaves open.
+
+        Call `allocate_tensors` afterwards.
+        """
+        with self._lock:
+            self._live().resize_tensor_input(input_index, list(tensor_size), strict)
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """Name, index, shape, dtype and quantization of each input."""
+        with self._lock:
+            return list(self._live().get_input_details())
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """Name, index, shape, dtype and quantization of each output."""
+        with self._lock:
+            return list(self._live().get_output_details())
+
+    def get_signature_runner(self, signature_key: str | None = None) -> SignatureRunner:
+        """A callable for one signature of the model; it takes and returns arrays by name."""
+        with self._lock:
+            return SignatureRunner(self._live().get_signature_runner(signature_key), self._lock)
+
+    def __getattr__(self, name: str) -> Any:
+        # The rest of the interface needs nothing from us. Reached only for names not found here.
+        if name.startswith("__") or name in ("_interpreter", "_lock"):
+            raise AttributeError(name)
+        return getattr(self._live(), name)
+
+    # --- what is new ----------------------------------------------------------------------------
+
+    def sparsity_report(self) -> SparsityReport:
+        """What the delegate took, and the form of each masked layer with the reason if dense."""
+        with self._lock:
+            self._live()
+            return SparsityReport.from_dict(delegate_report(self._delegate))
+
+    def profile(self) -> Profile:
+        """Time of each operation in the last inference, from XNNPACK's own profiling.
+
+        Raises OptionError unless the interpreter was made with `profile=True` and has run.
+        """
+        if not self._profiling:
+            raise OptionError("profiling is off; make the Interpreter with profile=True")
+        with self._lock:
+            self._live()
+            rows = delegate_report(self._delegate).get("profile", [])
+        if not rows:
+            raise OptionError("there is no profile yet; call invoke() first")
+        names = OpTime.__dataclass_fields__
+        return Profile(tuple(OpTime(**{name: row[name] for name in names}) for row in rows))
+
+    def close(self) -> None:
+        """Free the interpreter and its delegate now; later calls raise ValueError."""
+        with self._lock:
+            self._interpreter = None
+            self._delegate = None
+
+    def __enter__(self) -> Interpreter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _live(self) -> Any:
+        interpreter = self._interpreter
+        if interpreter is None:
+            raise ValueError("this Interpreter is closed; make another one")
+        return interpreter
+
+    def _check_strict(self) -> None:
+        if not self._strict:
+            return
+        report = self.sparsity_report()
+        dense = report.not_accelerated()
+        if dense:
+            reasons = "; ".join(f"{layer.layer}: {layer.reason or layer.form}" for layer in dense)
+            raise MaskError(
+                f"{self._label}: strict, but {len(dense)} of {len(report.layers)} masked layers "
+                f"run dense (sparsity={report.mode}): {reasons}"
+            )
+
+
+class SignatureRunner:
+    """A runtime's signature runner that waits for other users of its interpreter."""
+
+    def __init__(self, runner: Any, lock: threading.RLock) -> None:
+        self._runner = runner
+        self._lock = lock
+
+    def __call__(self, **inputs: Any) -> dict[str, np.ndarray[Any, Any]]:
+        """Run the signature on arrays by input name; outputs by name."""
+        with self._lock:
+            return dict(self._runner(**inputs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runner, name)
+
+
+class _RuntimeErrors:
+    """Turns what a runtime raises about a model into ModelError or DelegateError."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, (ValueError, RuntimeError)):
+            text = " ".join(str(error).split())
+            if "custom op" in text.lower():
+                text += " Remove the operation from the model, or pass a delegate that has it"
+            raise ModelError(f"{self._label}: the interpreter refuses the model: {text}") from error
+
+
+def _read_model(model_path: str | os.PathLike[str] | None, model_content: bytes | None) -> bytes:
+    if (model_path is None) == (model_content is None):
+        raise OptionError("expected exactly one of model_path and model_content")
+    if model_path is None:
+        assert model_content is not None
+        return model_content
+    with open(model_path, "rb") as file:
+        return file.read()
+
+
+def _release(_: list[Any]) -> None:
+    """Called when an interpreter is gone; the last reference to its delegates goes with it."""
