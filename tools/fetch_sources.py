@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Fetch the native sources that third_party/sources.lock pins.
+
+The tarballs are Debian source packages. They come from the mirror this machine
+is already set up with, through apt itself, but with a private apt state: the
+system's package lists and configuration are read, never written. Each file is
+checked against its sha256 and kept in a cache that all checkouts share, so a
+second run, or a second checkout, fetches nothing.
+
+    python3 tools/fetch_sources.py            # fetch what is missing
+    python3 tools/fetch_sources.py --print    # name the cache directory
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCK = Path(__file__).resolve().parent.parent / "third_party" / "sources.lock"
+APT_ROOT = Path("/etc/apt")
+BY_HAND = "or copy the file there by hand from a machine that has it"
+
+
+class FetchError(Exception):
+    """A source cannot be had; the text says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One line of the lock file."""
+
+    package: str
+    version: str
+    suite: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Where this machine's own apt gets Debian from, and the key it trusts."""
+
+    uri: str
+    signed_by: str
+
+
+def read_lock(path: Path = LOCK) -> list[Source]:
+    """The sources of a lock file, in its order; FetchError names a malformed line."""
+    sources = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        fields = line.split("#")[0].split()
+        if not fields:
+            continue
+        if len(fields) != 5:
+            raise FetchError(
+                f"{path}:{number}: expected 5 fields (package version suite file sha256), found {len(fields)}"
+            )
+        sources.append(Source(*fields))
+    return sources
+
+
+def cache_directory() -> Path:
+    """Where tarballs are kept: $TFLITE_SPARSE_CACHE, else below $XDG_CACHE_HOME or ~/.cache."""
+    own = os.environ.get("TFLITE_SPARSE_CACHE")
+    if own:
+        return Path(own) / "sources"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tflite-sparse" / "sources"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_good(path: Path, source: Source) -> bool:
+    return path.is_file() and sha256_of(path) == source.sha256
+
+
+def read_mirror(apt_root: Path = APT_ROOT) -> Mirror:
+    """The first mirror of Debian's main archive in apt's configuration, old or new format."""
+    parts = apt_root / "sources.list.d"
+    for path in sorted(parts.glob("*.sources")):
+        for stanza in re.split(r"\n\s*\n", path.read_text()):
+            mirror = _from_deb822(stanza)
+            if mirror:
+                return mirror
+    for path in [apt_root / "sources.list", *sorted(parts.glob("*.list"))]:
+        for line in path.read_text().splitlines() if path.is_file() else []:
+            mirror = _from_one_line(line)
+            if mirror:
+                return mirror
+    raise FetchError(
+        f"no Debian mirror is configured under {apt_root}: expected an entry with component 'main'. "
+        f"Add one (see sources.list(5)), {BY_HAND}: {cache_directory()}"
+    )
+
+
+def _is_main_archive(suites: str, components: str, enabled: str = "yes") -> bool:
+    security_only = all("security" in suite for suite in suites.split())
+    return "main" in components.split() and not security_only and enabled.lower() != "no"
+
+
+def _from_deb822(stanza: str) -> Mirror | None:
+    lines = [line for line in stanza.splitlines() if not line.startswith("#")]
+    # A line that starts with a blank continues the field above (an inline key, for one).
+    fields = {
+        name.strip().lower(): value.strip()
+        for name, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", "\n".join(lines), re.MULTILINE)
+    }
+    if "uris" not in fields or not _is_main_archive(
+        fields.get("suites", ""), fields.get("components", ""), fields.get("enabled", "yes")
+    ):
+        return None
+    return Mirror(fields["uris"].split()[0], fields.get("signed-by", ""))
+
+
+def _from_one_line(line: str) -> Mirror | None:
+    match = re.match(r"\s*deb(?:-src)?\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)\s+([^#]*)", line)
+    if not match or not _is_main_archive(match[3], match[4]):
+        return None
+    signed_by = re.search(r"signed-by=(\S+)", match[1] or "")
+    return Mirror(match[2], signed_by[1] if signed_by else "")
+
+
+class PrivateApt:
+    """apt on a state directory of its own, for the suites that the lock names."""
+
+    def __init__(self, root: Path, mirror: Mirror, suites: list[str]) -> None:
+        self._root = root
+        for part in ("lists/partial", "cache/archives/partial", "parts", "state"):
+            (root / part).mkdir(parents=True)
+        stanza = ["Types: deb-src", f"URIs: {mirror.uri}", f"Suites: {' '.join(suites)}", "Components: main"]
+        if mirror.signed_by:
+            stanza.append(f"Signed-By: {mirror.signed_by}")
+        (root / "parts" / "mirror.sources").write_text("\n".join(stanza) + "\n")
+        self._options = [
+            f"-oDir::Etc::SourceParts={root}/parts",
+            f"-oDir::State={root}/state",
+            f"-oDir::State::Lists={root}/lists",
+            f"-oDir::Cache={root}/cache",
+            "-oDir::Etc::SourceList=/dev/null",
+            "-oDir::State::Status=/dev/null",
+            "-oAcquire::Languages=none",
+            "-oAPT::Sandbox::User=",
+        ]
+
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *self._options, *arguments], cwd=self._root, capture_output=True, text=True, check=False
+        )
+
+    def update(self) -> None:
+        done = self._run("apt-get", "update", "--error-on=any")
+        if done.returncode:
+            raise FetchError(
+                "apt could not read the package lists of the mirror this machine is set up with. "
+                "Check the network (apt-get update as root shows the same fault), "
+                f"{BY_HAND}: {cache_directory()}\n{_last_lines(done)}"
+            )
+
+    def fetch(self, source: Source) -> Path:
+        """Download the tarball of a source; the path is inside the private state."""
+        version = self._version_with(source)
+        done = self._run(
+            "apt-get", "source", "--tar-only", "--download-only", "--only-source", f"{source.package}={version}"
+        )
+        path = self._root / source.file
+        if done.returncode or not path.is_file():
+            _raise_if_full(done.stderr, self._root)
+            raise FetchError(
+                f"{source.file} (package {source.package} {version}) did not arrive from the mirror. "
+                f"Run this again; if it stays away, copy the file into {cache_directory()}\n{_last_lines(done)}"
+            )
+        return path
+
+    def _version_with(self, source: Source) -> str:
+        """The package version that carries the file: a Debian revision may have moved on around it."""
+        listed = self._run("apt-cache", "showsrc", "--only-source", source.package).stdout
+        versions = []
+        for record in listed.split("\n\n"):
+            version = re.search(r"^Version: (\S+)", record, re.MULTILINE)
+            if version and f" {source.file}\n" in record + "\n":
+                return version[1]
+            if version:
+                versions.append(version[1])
+        raise FetchError(
+            f"{source.file} is gone from the mirror: package {source.package} is now at "
+            f"{', '.join(versions) or 'no version at all'} there (the lock file pins {source.version} of "
+            f"{source.suite}). Copy the file into {cache_directory()} from a machine that has it, "
+            f"or pin a newer version in {LOCK.name}"
+        )
+
+
+def _last_lines(done: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join(f"  apt: {line}" for line in done.stderr.strip().splitlines()[-3:])
+
+
+def _raise_if_full(text: str, where: Path) -> None:
+    if "No space left on device" in text or "enough free space" in text:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(where))
+
+
+def keep(arrived: Path, source: Source, cache: Path) -> None:
+    """Check a file that arrived and put it into the cache, whole or not at all."""
+    found = sha256_of(arrived)
+    if found != source.sha256:
+        arrived.unlink()
+        raise FetchError(
+            f"{source.file}: the checksum differs from the lock file's and the file was not kept.\n"
+            f"  expected sha256 {source.sha256}\n  found    sha256 {found}\n"
+            f"The mirror serves something else under that name. Run this again later, {BY_HAND}: {cache}"
+        )
+    partial = cache / f".{source.file}.{os.getpid()}"
+    try:
+        shutil.copyfile(arrived, partial)
+        partial.replace(cache / source.file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def fetch_all(sources: list[Source], cache: Path, apt_root: Path = APT_ROOT) -> list[str]:
+    """Bring the cache up to the lock file; the names of the files that were fetched."""
+    cache.mkdir(parents=True, exist_ok=True)
+    missing = []
+    for source in sources:
+        path = cache / source.file
+        if is_good(path, source):
+            continue
+        path.unlink(missing_ok=True)
+        missing.append(source)
+    if not missing:
+        return []
+    if not shutil.which("apt-get"):
+        names = "\n".join(f"  {source.sha256}  {source.file}" for source in missing)
+        raise FetchError(
+            f"this host has no apt-get, and these sources are not in {cache}:\n{names}\n"
+            "Run this on Debian or in a Debian container, or copy the files there from a machine that has them"
+        )
+    with tempfile.TemporaryDirectory(prefix=".apt-", dir=cache) as state:
+        apt = PrivateApt(Path(state), read_mirror(apt_root), sorted({source.suite for source in missing}))
+        apt.update()
+        for source in missing:
+            print(f"fetching {source.file}", file=sys.stderr, flush=True)
+            keep(apt.fetch(source), source, cache)
+    return [source.file for source in missing]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, default=cache_directory(), help="where the tarballs are kept")
+    parser.add_argument("--lock", type=Path, default=LOCK, help="the lock file (default: third_party/sources.lock)")
+    parser.add_argument("--print", action="store_true", help="print the cache directory and stop")
+    options = parser.parse_args(argv)
+    if options.print:
+        print(options.cache)
+        return 0
+    try:
+        sources = read_lock(options.lock)
+        fetched = fetch_all(sources, options.cache)
+    except FetchError as error:
+        print(f"fetch_sources: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        remedy = ""
+        if error.errno == errno.ENOSPC:
+            remedy = f". Free about 300 MB below {options.cache}, or name another place in TFLITE_SPARSE_CACHE"
+        print(f"fetch_sources: {error}{remedy}", file=sys.stderr)
+        return 1
+    print(f"{len(fetched)} fetched, {len(sources) - len(fetched)} already there: {options.cache}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
