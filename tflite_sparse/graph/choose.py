@@ -1,0 +1,101 @@
+"""Choosing the layers that get a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+
+from tflite_sparse.errors import MaskError
+from tflite_sparse.graph.file import ModelFile
+from tflite_sparse.graph.layers import CONVOLUTIONS, KINDS, Layer, find_layers
+from tflite_sparse.graph.view import View
+
+#: How far back from an addition its branches are followed to where they part.
+_MAX_BRANCH_OPS = 24
+
+
+def choose_layers(
+    file: ModelFile,
+    *,
+    kinds: Collection[str] = CONVOLUTIONS,
+    patterns: Sequence[str] = (),
+    shortcuts: bool = True,
+) -> list[Layer]:
+    """The layers of a model to mask.
+
+    Layers of a single pixel are never chosen: there is nothing to skip in them.
+
+    Args:
+        file: the model.
+        kinds: of ``conv``, ``depthwise``, ``transpose``, ``add``, ``pool``.
+        patterns: keep only layers with a name that matches one of these shell
+            patterns (``*`` and ``?``).
+        shortcuts: whether 1 x 1 convolutions in the shortcut of a residual block
+            count. The paper leaves them unmasked.
+
+    Raises:
+        MaskError: an unknown kind, a pattern that matches nothing, or no layer left.
+    """
+    known = set(KINDS.values())
+    unknown = set(kinds) - known
+    if unknown:
+        raise MaskError(f"unknown layer kind {sorted(unknown)[0]!r}; known are {sorted(known)}")
+    views = [View(file, index) for index in range(len(file.model.subgraphs))]
+    layers = [
+        layer
+        for layer in find_layers(file)
+        if layer.kind in kinds and _pixels(views[layer.subgraph], layer) > 1
+    ]
+    for pattern in patterns:
+        if not any(_matches(layer, pattern) for layer in layers):
+            raise MaskError(
+                f"no layer of {file.where} matches {pattern!r}; tflite-sparse inspect lists them"
+            )
+    chosen = [
+        layer
+        for layer in layers
+        if (not patterns or any(_matches(layer, pattern) for pattern in patterns))
+        and (shortcuts or not is_shortcut(views[layer.subgraph], layer))
+    ]
+    if not chosen:
+        raise MaskError(f"{file.where} has no layer of the kinds {sorted(kinds)} to mask")
+    return chosen
+
+
+def is_shortcut(view: View, layer: Layer) -> bool:
+    """Whether the layer is a 1 x 1 convolution in the shortcut of a residual block.
+
+    That is one whose result is added to a branch that starts at the
+    convolution's own input.
+    """
+    if layer.kind != "conv" or view.shape(view.op_inputs(layer.op)[1])[1:3] != (1, 1):
+        return False
+    consumers = view.consumers.get(layer.masked_output, [])
+    if len(consumers) != 1 or view.op_kind(consumers[0]) != "ADD":
+        return False
+    source = view.op_inputs(layer.op)[0]
+    others = [value for value in view.op_inputs(consumers[0]) if value != layer.masked_output]
+    return bool(others) and source in _ancestors(view, others[0], source)
+
+
+def _ancestors(view: View, tensor: int, until: int) -> set[int]:
+    seen, frontier = {tensor}, [tensor]
+    for _ in range(_MAX_BRANCH_OPS):
+        if not frontier or until in seen:
+            break
+        producer = view.producer.get(frontier.pop(0))
+        for value in [] if producer is None else view.op_inputs(producer):
+            if value not in seen:
+                seen.add(value)
+                frontier.append(value)
+    # An identity shortcut is the source itself: then this is the branch, not the shortcut.
+    return seen - {tensor}
+
+
+def _pixels(view: View, layer: Layer) -> int:
+    _, height, width, _ = view.shape(layer.output)
+    return height * width
+
+
+def _matches(layer: Layer, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in layer.names)
