@@ -1,0 +1,102 @@
+// The exported functions: see tflite_sparse.h.
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "native/delegate/options.h"
+#include "native/delegate/session.h"
+#include "native/delegate/tflite_sparse.h"
+#include "tensorflow/lite/delegates/xnnpack/xnnpack_delegate.h"
+
+namespace {
+
+// The delegates that live, so that a pointer to anything else is refused
+// rather than followed.
+struct Registry {
+  std::mutex mutex;
+  std::map<const TfLiteDelegate*, std::unique_ptr<TfLiteSparseSession>>
+      sessions;
+};
+
+Registry& Delegates() {
+  // Never destroyed: interpreters may outlive static objects at exit.
+  static Registry* const registry = new Registry;
+  return *registry;
+}
+
+TfLiteXNNPackDelegateOptions Upstream(const tflite_sparse::Options& options,
+                                      TfLiteSparseSession* session) {
+  TfLiteXNNPackDelegateOptions upstream = TfLiteXNNPackDelegateOptionsDefault();
+  upstream.num_threads = options.num_threads;
+  upstream.flags |= options.int8 ? TFLITE_XNNPACK_DELEGATE_FLAG_QS8 |
+                                       TFLITE_XNNPACK_DELEGATE_FLAG_QU8
+                                 : 0;
+  upstream.session = session;
+  return upstream;
+}
+
+}  // namespace
+
+extern "C" {
+
+TfLiteDelegate* tflite_plugin_create_delegate(
+    char** options_keys, char** options_values, size_t num_options,
+    void (*report_error)(const char*)) {
+  const auto fail = [report_error](const std::string& message) {
+    if (report_error != nullptr) {
+      report_error(message.c_str());
+    }
+    return nullptr;
+  };
+  tflite_sparse::Options options;
+  const std::string error = tflite_sparse::ParseOptions(
+      options_keys, options_values, num_options, &options);
+  if (!error.empty()) {
+    return fail(error);
+  }
+  auto session = std::make_unique<TfLiteSparseSession>(options);
+  const TfLiteXNNPackDelegateOptions upstream =
+      Upstream(options, session.get());
+  TfLiteDelegate* delegate = TfLiteXNNPackDelegateCreate(&upstream);
+  if (delegate == nullptr) {
+    return fail(
+        "tflite-sparse: XNNPACK did not start: this CPU lacks what it needs "
+        "(SSE2 on x86-64, NEON on aarch64), or memory ran out.");
+  }
+  const std::lock_guard<std::mutex> lock(Delegates().mutex);
+  Delegates().sessions[delegate] = std::move(session);
+  return delegate;
+}
+
+void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate) {
+  std::unique_ptr<TfLiteSparseSession> session;
+  {
+    const std::lock_guard<std::mutex> lock(Delegates().mutex);
+    const auto found = Delegates().sessions.find(delegate);
+    if (found == Delegates().sessions.end()) {
+      return;
+    }
+    session = std::move(found->second);
+    Delegates().sessions.erase(found);
+  }
+  TfLiteXNNPackDelegateDelete(delegate);
+}
+
+const char* tflite_sparse_version(void) { return TFLITE_SPARSE_VERSION; }
+
+char* tflite_sparse_report(TfLiteDelegate* delegate) {
+  const std::lock_guard<std::mutex> lock(Delegates().mutex);
+  const auto found = Delegates().sessions.find(delegate);
+  if (found == Delegates().sessions.end()) {
+    return nullptr;
+  }
+  return strdup(found->second->Report().c_str());
+}
+
+void tflite_sparse_free(char* report) { free(report); }
+
+}  // extern "C"

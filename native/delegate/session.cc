@@ -1,0 +1,105 @@
+#include "native/delegate/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "native/delegate/json.h"
+#include "native/delegate/tflite_sparse.h"
+#include "tensorflow/lite/builtin_ops.h"
+#include "tensorflow/lite/schema/schema_generated.h"
+#include "xnnpack/subgraph.h"
+
+namespace {
+
+using tflite_sparse::JsonArray;
+using tflite_sparse::JsonObject;
+using tflite_sparse::JsonString;
+
+// A node that no check refused is left when it unpacks weights for a node that
+// was: running it here would not spare the runtime anything.
+constexpr char kFeedsALeftNode[] =
+    "it unpacks constants for an operator that was not taken";
+
+std::string OperatorName(const TfLiteRegistration& registration) {
+  if (registration.builtin_code == kTfLiteBuiltinCustom) {
+    return registration.custom_name ? registration.custom_name : "CUSTOM";
+  }
+  return tflite::EnumNameBuiltinOperator(
+      static_cast<tflite::BuiltinOperator>(registration.builtin_code));
+}
+
+std::string OutputName(const TfLiteContext& context, const TfLiteNode& node) {
+  if (node.outputs == nullptr || node.outputs->size == 0) {
+    return "";
+  }
+  const char* name = context.tensors[node.outputs->data[0]].name;
+  return name ? name : "";
+}
+
+}  // namespace
+
+void TfLiteSparseSession::NodeLeft(int node_index, const std::string& reason) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  reasons_[node_index] = reason;
+}
+
+void TfLiteSparseSession::Partitioned(TfLiteContext* context,
+                                      const TfLiteIntArray& taken) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::map<int, std::string> reasons = std::exchange(reasons_, {});
+  Graph& graph = graphs_[context] = Graph();
+  TfLiteIntArray* plan = nullptr;
+  if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) {
+    return;
+  }
+  graph.nodes_total = plan->size;
+  graph.nodes_taken = taken.size;
+  for (int i = 0; i < plan->size; i++) {
+    const int index = plan->data[i];
+    if (std::binary_search(taken.data, taken.data + taken.size, index)) {
+      continue;
+    }
+    TfLiteNode* node = nullptr;
+    TfLiteRegistration* registration = nullptr;
+    if (context->GetNodeAndRegistration(context, index, &node,
+                                        &registration) != kTfLiteOk) {
+      continue;
+    }
+    const auto reason = reasons.find(index);
+    graph.left.push_back(
+        {index, OperatorName(*registration), OutputName(*context, *node),
+         reason == reasons.end() ? kFeedsALeftNode : reason->second});
+  }
+}
+
+void TfLiteSparseSession::RuntimeSetUp(TfLiteContext*, xnn_runtime_t runtime) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // All runtimes of a delegate share one workspace, which only grows.
+  arena_bytes_ = runtime->workspace->size;
+}
+
+std::string TfLiteSparseSession::Report() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  int nodes_total = 0;
+  int nodes_taken = 0;
+  std::vector<std::string> left;
+  for (const auto& [context, graph] : graphs_) {
+    nodes_total += graph.nodes_total;
+    nodes_taken += graph.nodes_taken;
+    for (const LeftNode& node : graph.left) {
+      left.push_back(JsonObject({{"node", std::to_string(node.index)},
+                                 {"op", JsonString(node.op)},
+                                 {"name", JsonString(node.name)},
+                                 {"reason", JsonString(node.reason)}}));
+    }
+  }
+  return JsonObject({{"version", JsonString(TFLITE_SPARSE_VERSION)},
+                     {"mode", JsonString(options_.sparsity)},
+                     {"num_threads", std::to_string(options_.num_threads)},
+                     {"nodes_total", std::to_string(nodes_total)},
+                     {"nodes_taken", std::to_string(nodes_taken)},
+                     {"left", JsonArray(left)},
+                     {"layers", JsonArray({})},
+                     {"arena_bytes", std::to_string(arena_bytes_)},
+                     {"sparsity_bytes", "0"}});
+}
