@@ -62,7 +62,8 @@ runtimes: $(RUNTIME_ENVS:%=.venvs/%/.stamp)
 	@touch $@
 
 models: .venv/.light-stamp
-	$(BIN)/python tools/fetch_models.py
+	@$(BIN)/python tools/fetch_models.py
+	@$(BIN)/python tools/quantize_models.py
 
 # --- native -------------------------------------------------------------------------------------
 
