@@ -10,7 +10,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from tflite_sparse.errors import DelegateError, ModelError, OptionError
+from tflite_sparse.errors import DelegateError, OptionError
 from tflite_sparse.runtime import Runtime, find_runtime
 
 # Overrides the library of the package: for development and tests.
@@ -53,7 +53,6 @@ class _Library:
             self._version = library.tflite_sparse_version
             self._report = library.tflite_sparse_report
             self._free = library.tflite_sparse_free
-            self._verify_model = library.tflite_sparse_verify_model
         except (OSError, AttributeError) as error:
             raise DelegateError(
                 f"{path} is not a tflite-sparse delegate for {platform.system()} on "
@@ -65,8 +64,6 @@ class _Library:
         self._report.restype = ctypes.c_void_p
         self._free.argtypes = [ctypes.c_void_p]
         self._free.restype = None
-        self._verify_model.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
-        self._verify_model.restype = ctypes.c_int
 
     def version(self) -> str:
         return str(self._version().decode())
@@ -80,9 +77,6 @@ class _Library:
         finally:
             self._free(text)
         return report
-
-    def verify_model(self, content: bytes) -> bool:
-        return bool(self._verify_model(content, len(content)))
 
 
 @functools.cache
@@ -130,30 +124,7 @@ def load_delegate(*, runtime: str | Runtime | None = None, **options: object) ->
         return found.module.load_delegate(str(path), texts)
     except ValueError as error:
         # The runtime puts a line with the path before the library's own sentence.
-        reason = str(error).partition("\n")[2] or str(error)
-        raise OptionError(f"the delegate was not created: {reason}") from error
-
-
-def verify_model(content: bytes, label: str) -> None:
-    """Check that `content` is a TFLite flatbuffer whose every offset is inside it.
-
-    Some runtimes (tflite-runtime 2.14 among them) follow the offsets of a damaged file unchecked,
-    out of its memory.
-
-    Raises ModelError naming the model by `label`.
-    """
-    if not content:
-        raise ModelError(f"{label}: expected a .tflite model, found an empty file")
-    if content[4:8] != b"TFL3":
-        raise ModelError(
-            f"{label}: expected a .tflite model ('TFL3' at byte 4), found {content[4:8]!r}; "
-            "give the file that a converter wrote"
-        )
-    if not _open(delegate_library()).verify_model(content):
-        raise ModelError(
-            f"{label}: the model is damaged or cut short ({len(content)} bytes): parts of it point "
-            "outside it; copy or convert it again"
-        )
+        raise OptionError(str(error).partition("\n")[2] or str(error)) from error
 
 
 def delegate_report(delegate: Any) -> dict[str, Any]:

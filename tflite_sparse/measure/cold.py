@@ -1,0 +1,62 @@
+"""Start-up cost of one variant, measured in a process of its own.
+
+`python -m tflite_sparse.measure.cold RUNTIME MODE THREADS MODEL` prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tflite_sparse.errors import DelegateError
+from tflite_sparse.measure.environment import peak_memory_mb
+from tflite_sparse.measure.variants import load_variant, random_inputs, set_inputs
+from tflite_sparse.runtime import Runtime, find_runtime
+
+
+@dataclass(frozen=True)
+class Cold:
+    """Start-up cost of one variant.
+
+    Attributes:
+        load_ms: from the bytes of the model to allocated tensors.
+        first_ms: the first inference.
+        memory_mb: by how much loading and one inference raised the most memory of the process.
+    """
+
+    load_ms: float
+    first_ms: float
+    memory_mb: float
+
+
+def measure_cold(runtime: Runtime, mode: str, content: bytes, threads: int) -> Cold:
+    """Load and run a model once in a new process; DelegateError if that process fails."""
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(content)
+        file.flush()
+        command = [sys.executable, "-m", __name__, runtime.name, mode, str(threads), file.name]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise DelegateError(f"{mode} failed in a process of its own: {last}")
+    return Cold(**json.loads(result.stdout.splitlines()[-1]))
+
+
+def _main() -> None:
+    runtime_name, mode, threads, path = sys.argv[1:]
+    runtime = find_runtime(runtime_name)
+    content = Path(path).read_bytes()
+    before = peak_memory_mb()
+    variant = load_variant(runtime, mode, content, int(threads), label=path)
+    set_inputs(variant, random_inputs(variant, seed=0))
+    first_ms = variant.run_ms()
+    print(json.dumps({"load_ms": variant.load_ms, "first_ms": first_ms,
+                      "memory_mb": peak_memory_mb() - before}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,74 @@
+"""Interleaved measuring: every variant has a turn in every round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tflite_sparse.measure.variants import Variant
+
+# A turn is long enough that the clock and the call do not matter, and short enough that what
+# disturbs the machine disturbs all variants of a round.
+_TURN_MS = 20.0
+_MAX_RUNS = 50
+
+
+@dataclass
+class Series:
+    """Latencies of one variant in milliseconds.
+
+    Attributes:
+        rounds: the median of each round's turn; equal positions of two variants were measured
+            next to each other.
+        samples: of single inferences.
+    """
+
+    rounds: list[float] = field(default_factory=list)
+    samples: list[float] = field(default_factory=list)
+
+
+def measure(
+    variants: Sequence[Variant],
+    *,
+    warmup: int,
+    seconds: float,
+    rounds: int | None,
+    seed: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
+) -> list[Series]:
+    """Time the variants in rounds, in a new random order each round.
+
+    A turn starts with one inference that is not counted: it brings the variant's weights back into
+    the caches, from where the others have pushed them. So figures are those of a program that runs
+    this model again and again.
+
+    Args:
+        variants: with their inputs set.
+        warmup: inferences of each before the first round.
+        seconds: how long to measure, if `rounds` is None; at least 5 rounds are made.
+        rounds: how many rounds instead.
+        seed: of the order.
+        progress: called after each round with the share that is done.
+    """
+    runs = []
+    for variant in variants:
+        for _ in range(warmup):
+            variant.run_ms()
+        runs.append(max(1, min(_MAX_RUNS, round(_TURN_MS / max(variant.run_ms(), 1e-3)))))
+    series = [Series() for _ in variants]
+    generator = np.random.default_rng(seed)
+    start = time.monotonic()
+    done = 0
+    while done < rounds if rounds is not None else done < 5 or time.monotonic() - start < seconds:
+        for index in generator.permutation(len(variants)):
+            variants[index].run_ms()
+            turn = [variants[index].run_ms() for _ in range(runs[index])]
+            series[index].rounds.append(float(np.median(turn)))
+            series[index].samples += turn
+        done += 1
+        share = done / rounds if rounds is not None else (time.monotonic() - start) / seconds
+        progress(min(1.0, share))
+    return series

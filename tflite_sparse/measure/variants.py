@@ -1,0 +1,148 @@
+"""The ways of running one model that are measured against each other."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflite_sparse.errors import ModelError
+from tflite_sparse.interpreter import Interpreter
+from tflite_sparse.report import SparsityReport
+from tflite_sparse.runtime import Runtime
+from tflite_sparse.verify import verify_model
+
+#: Our modes; "stock" is the runtime's own built-in delegate.
+MODES = ("compact", "insert", "off")
+STOCK = "stock"
+VARIANTS = (*MODES, STOCK)
+
+Arrays = list[npt.NDArray[Any]]
+
+# Float outputs may differ by rounding only: float32 has 6e-8, a deep network adds up some hundreds
+# of such steps, and the result is compared with the largest magnitude of the tensor.
+_FLOAT_TOLERANCE = 1e-4
+# 8-bit: kernels of different ages round halves differently, on few values.
+_INT_SHARE = 0.01
+
+
+@dataclass
+class Variant:
+    """A model loaded in one way, ready to run.
+
+    Attributes:
+        name: one of VARIANTS, or the name of a reference.
+        interpreter: with tensors allocated and inputs set.
+        load_ms: time to load and allocate.
+        report: what the delegate did; None for the stock runtime.
+    """
+
+    name: str
+    interpreter: Any
+    load_ms: float
+    report: SparsityReport | None
+
+    def run_ms(self) -> float:
+        """One inference; its time in milliseconds."""
+        start = time.perf_counter_ns()
+        self.interpreter.invoke()
+        return (time.perf_counter_ns() - start) / 1e6
+
+    def outputs(self) -> Arrays:
+        """Copies of all outputs."""
+        details = self.interpreter.get_output_details()
+        return [self.interpreter.get_tensor(detail["index"]) for detail in details]
+
+
+def load_variant(
+    runtime: Runtime,
+    mode: str,
+    content: bytes,
+    threads: int,
+    *,
+    label: str,
+    name: str | None = None,
+    profile: bool = False,
+) -> Variant:
+    """Load `content` as `mode`, one of VARIANTS; errors name the model by `label`."""
+    start = time.perf_counter_ns()
+    interpreter: Any
+    if mode == STOCK:
+        verify_model(content, label)
+        try:
+            interpreter = runtime.module.Interpreter(model_content=content, num_threads=threads)
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{label}: {runtime.name} refuses the model: {error}") from error
+    else:
+        interpreter = Interpreter(
+            model_content=content,
+            num_threads=threads,
+            sparsity=mode,
+            runtime=runtime.name,
+            profile=profile,
+        )
+        interpreter.allocate_tensors()
+    load_ms = (time.perf_counter_ns() - start) / 1e6
+    report = interpreter.sparsity_report() if mode != STOCK else None
+    return Variant(name or mode, interpreter, load_ms, report)
+
+
+def set_inputs(variant: Variant, inputs: Arrays) -> None:
+    """Set all inputs, in the order of the model."""
+    details = variant.interpreter.get_input_details()
+    for detail, value in zip(details, inputs):
+        variant.interpreter.set_tensor(detail["index"], value)
+
+
+def random_inputs(variant: Variant, seed: int) -> Arrays:
+    """Inputs for a model: floats in [0, 1), integers over the whole range of their type."""
+    generator = np.random.default_rng(seed)
+    inputs: Arrays = []
+    for detail in variant.interpreter.get_input_details():
+        shape, dtype = tuple(detail["shape"]), np.dtype(detail["dtype"])
+        if dtype.kind == "f":
+            inputs.append(generator.random(shape, np.float32).astype(dtype))
+        elif dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            inputs.append(
+                generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+            )
+        elif dtype.kind == "b":
+            inputs.append(generator.integers(0, 2, shape).astype(np.bool_))
+        else:
+            raise ModelError(
+                f"input {detail['name']!r} is of type {dtype}; only numbers can be made up for it"
+            )
+    return inputs
+
+
+def difference(expected: Arrays, found: Arrays) -> tuple[float, bool]:
+    """How far outputs are apart, and whether that is rounding.
+
+    Returns:
+        The largest difference, in floats relative to the largest magnitude of its tensor, in
+        integers in units; and whether it is allowed: floats within 1e-4, integers within one unit
+        on at most 1% of a tensor's values (or on one value).
+    """
+    worst, allowed = 0.0, True
+    for a, b in zip(expected, found):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return float("inf"), False
+        if a.size == 0:
+            continue
+        if a.dtype.kind == "f":
+            scale = float(np.max(np.abs(a))) or 1.0
+            error = float(np.max(np.abs(a - b))) / scale
+            if not error <= _FLOAT_TOLERANCE and not np.array_equal(a, b, equal_nan=True):
+                allowed = False
+        else:
+            steps = np.abs(a.astype(np.int64) - b.astype(np.int64))
+            error = float(steps.max())
+            if error > 1 or np.count_nonzero(steps) > max(1, _INT_SHARE * steps.size):
+                allowed = False
+        worst = max(worst, error)
+    return worst, allowed

@@ -1,0 +1,148 @@
+"""Check that a .tflite holds together, for interpreters that follow its offsets unchecked.
+
+A flatbuffer is a graph of tables: a table starts with the distance back to its vtable, which holds
+the offset of each field. A damaged or cut file sends a reader that trusts it out of its memory.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from tflite_sparse.errors import ModelError
+
+# What a field of a table is: an int is the size of a scalar, stored in the table itself; a list is
+# a vector of such; a string is a table of that name, "str" a string. Fields by number, as in
+# TFLite's schema.fbs. A union is a dict from the value of the type field before it to the kind.
+_Kind = object
+_INTS, _LONGS, _BYTES = [4], [8], [1]
+_SCHEMA: dict[str, dict[int, _Kind]] = {
+    "Model": {
+        0: 4, 1: ["OperatorCode"], 2: ["SubGraph"], 3: "str", 4: ["Buffer"], 5: _INTS,
+        6: ["Metadata"], 7: ["SignatureDef"],
+    },
+    "OperatorCode": {0: 1, 1: "str", 2: 4, 3: 4},
+    "SubGraph": {0: ["Tensor"], 1: _INTS, 2: _INTS, 3: ["Operator"], 4: "str"},
+    "Tensor": {
+        0: _INTS, 1: 1, 2: 4, 3: "str", 4: "QuantizationParameters", 5: 1,
+        6: "SparsityParameters", 7: _INTS, 8: 1, 9: ["VariantSubType"],
+    },
+    "VariantSubType": {0: _INTS, 1: 1, 2: 1},
+    "QuantizationParameters": {
+        0: _INTS, 1: _INTS, 2: _INTS, 3: _LONGS, 4: 1, 5: {1: "CustomQuantization"}, 6: 4,
+    },
+    "CustomQuantization": {0: _BYTES},
+    "SparsityParameters": {0: _INTS, 1: _INTS, 2: ["DimensionMetadata"]},
+    "DimensionMetadata": {
+        0: 1, 1: 4,
+        2: 1, 3: {1: "Int32Vector", 2: "Uint16Vector", 3: "Uint8Vector"},
+        4: 1, 5: {1: "Int32Vector", 2: "Uint16Vector", 3: "Uint8Vector"},
+    },
+    "Int32Vector": {0: _INTS},
+    "Uint16Vector": {0: [2]},
+    "Uint8Vector": {0: _BYTES},
+    "Operator": {
+        0: 4, 1: _INTS, 2: _INTS, 3: 1,
+        # Of the options only those that point to something; all others are scalars.
+        4: {3: "ConcatEmbeddingsOptions", 17: "ReshapeOptions", 30: "SqueezeOptions",
+            111: "VarHandleOptions", 115: "BucketizeOptions", None: "Scalars"},
+        5: _BYTES, 6: 1, 7: _BYTES, 8: _INTS, 9: 8, 10: 8,
+    },
+    "ConcatEmbeddingsOptions": {0: 4, 1: _INTS, 2: _INTS},
+    "ReshapeOptions": {0: _INTS},
+    "SqueezeOptions": {0: _INTS},
+    "VarHandleOptions": {0: "str", 1: "str"},
+    "BucketizeOptions": {0: _INTS},
+    "Scalars": {},
+    "Buffer": {0: _BYTES, 1: 8, 2: 8},
+    "Metadata": {0: "str", 1: 4},
+    "SignatureDef": {0: ["TensorMap"], 1: ["TensorMap"], 2: "str", 4: 4},
+    "TensorMap": {0: "str", 1: 4},
+}  # fmt: skip
+
+_U16, _I32, _U32 = struct.Struct("<H"), struct.Struct("<i"), struct.Struct("<I")
+
+
+def verify_model(content: bytes, label: str) -> None:
+    """Check that every offset of a .tflite leads to something inside it.
+
+    Raises ModelError naming the model by `label`.
+    """
+    if content[4:8] != b"TFL3":
+        raise ModelError(
+            f"{label}: expected a .tflite model ('TFL3' at byte 4), found {content[4:8]!r} in "
+            f"{len(content)} bytes; give the file that a converter wrote"
+        )
+    try:
+        _Walk(content).table("Model", _U32.unpack_from(content, 0)[0])
+    except (struct.error, _Damaged) as error:
+        raise ModelError(
+            f"{label}: the model is damaged or cut short ({len(content)} bytes): {error}; "
+            "copy or convert it again"
+        ) from None
+
+
+class _Damaged(Exception):
+    """An offset leads out of the file."""
+
+
+class _Walk:
+    """Visits each table of a model once."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._seen: set[tuple[str, int]] = set()
+
+    def table(self, name: str, position: int) -> None:
+        if (name, position) in self._seen:
+            return
+        self._seen.add((name, position))
+        fields, size = self._fields(name, position)
+        for number, kind in _SCHEMA[name].items():
+            offset = fields[number] if number < len(fields) else 0
+            if not offset:
+                continue
+            if isinstance(kind, dict):
+                tag = self._content[position + fields[number - 1]] if fields[number - 1] else 0
+                kind = kind.get(tag, kind.get(None))
+                if kind is None:
+                    continue
+            width = kind if isinstance(kind, int) else 4
+            if offset + width > size:
+                raise _Damaged(f"field {number} of {name} at {position} is outside its table")
+            if not isinstance(kind, int):
+                target = position + offset
+                self._value(kind, target + _U32.unpack_from(self._content, target)[0], name)
+
+    def _fields(self, name: str, position: int) -> tuple[tuple[int, ...], int]:
+        """The offset of each field of a table, 0 where it is absent, and the table's size."""
+        content = self._content
+        vtable = position - _I32.unpack_from(content, position)[0]
+        if position % 4 or vtable % 2 or not 0 <= vtable <= len(content) - 4:
+            raise _Damaged(f"{name} at {position} has no field table")
+        length = _U16.unpack_from(content, vtable)[0]
+        size = _U16.unpack_from(content, vtable + 2)[0]
+        if length < 4 or length % 2 or vtable + length > len(content):
+            raise _Damaged(f"the field table of {name} at {position} has {length} bytes")
+        if size < 4 or position + size > len(content):
+            raise _Damaged(f"{name} at {position} has {size} bytes")
+        fields = struct.unpack_from(f"<{length // 2 - 2}H", content, vtable + 4)
+        if any(field >= size for field in fields):
+            raise _Damaged(f"a field of {name} at {position} is outside its table")
+        return fields, size
+
+    def _value(self, kind: _Kind, position: int, owner: str) -> None:
+        if isinstance(kind, str) and kind != "str":
+            self.table(kind, position)
+            return
+        count = _U32.unpack_from(self._content, position)[0]
+        item = kind[0] if isinstance(kind, list) else 1
+        width = item if isinstance(item, int) else 4
+        end = position + 4 + count * width + (kind == "str")
+        if end > len(self._content):
+            raise _Damaged(f"{owner} refers to byte {end}")
+        if kind == "str" and self._content[end - 1]:
+            raise _Damaged(f"a text of {owner} at {position} has no end")
+        if isinstance(item, str):
+            for index in range(count):
+                entry = position + 4 + 4 * index
+                self.table(item, entry + _U32.unpack_from(self._content, entry)[0])
