@@ -78,6 +78,14 @@ void TfLiteSparseSession::RuntimeSetUp(TfLiteContext*, xnn_runtime_t runtime) {
   arena_bytes_ = runtime->workspace->size;
 }
 
+void TfLiteSparseSession::Invoked(TfLiteContext* context,
+                                  xnn_runtime_t runtime) {
+  if (profiling()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    profile_.Add(*context, runtime);
+  }
+}
+
 std::string TfLiteSparseSession::Report() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   int nodes_total = 0;
@@ -93,6 +101,13 @@ std::string TfLiteSparseSession::Report() const {
                                  {"reason", JsonString(node.reason)}}));
     }
   }
+  std::vector<std::string> profile;
+  for (const tflite_sparse::ProfiledOperator& op : profile_.Operators()) {
+    profile.push_back(
+        JsonObject({{"op", JsonString(op.op)},
+                    {"layer", JsonString(op.layer)},
+                    {"microseconds", std::to_string(op.microseconds)}}));
+  }
   return JsonObject({{"version", JsonString(TFLITE_SPARSE_VERSION)},
                      {"mode", JsonString(options_.sparsity)},
                      {"num_threads", std::to_string(options_.num_threads)},
@@ -101,5 +116,6 @@ std::string TfLiteSparseSession::Report() const {
                      {"left", JsonArray(left)},
                      {"layers", JsonArray({})},
                      {"arena_bytes", std::to_string(arena_bytes_)},
-                     {"sparsity_bytes", "0"}});
+                     {"sparsity_bytes", "0"},
+                     {"profile", JsonArray(profile)}});
 }

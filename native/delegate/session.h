@@ -11,6 +11,7 @@
 
 #include "native/delegate/captured_errors.h"
 #include "native/delegate/options.h"
+#include "native/delegate/profile.h"
 #include "tensorflow/lite/core/c/common.h"
 #include "xnnpack.h"
 
@@ -32,6 +33,12 @@ struct TfLiteSparseSession {
 
   // Hook: a runtime has planned its memory.
   void RuntimeSetUp(TfLiteContext* context, xnn_runtime_t runtime);
+
+  // Whether runtimes are to measure their operators.
+  bool profiling() const { return options_.profile; }
+
+  // Hook: a runtime has run.
+  void Invoked(TfLiteContext* context, xnn_runtime_t runtime);
 
   // The report that tflite_sparse.h documents.
   std::string Report() const;
@@ -57,6 +64,7 @@ struct TfLiteSparseSession {
   std::map<int, std::string> reasons_;
   std::map<const TfLiteContext*, Graph> graphs_;
   size_t arena_bytes_ = 0;
+  tflite_sparse::Profile profile_;
 };
 
 #endif  // TFLITE_SPARSE_NATIVE_DELEGATE_SESSION_H_

@@ -51,6 +51,8 @@ const char* tflite_sparse_version(void);
 //           for each mask: name of the tensor that the multiply by the mask
 //           writes; form compact, insert or dense, with the reason if dense
 //   arena_bytes, sparsity_bytes  memory for activations, and for the masks
+//   profile [{op, layer, microseconds}] with profile=1, one for each operator of
+//           XNNPACK in order: name, tensor that it writes, mean time of a run
 //
 // It covers every model that the delegate was applied to and holds zeros and
 // empty lists before that. The caller releases it with tflite_sparse_free().
