@@ -1,4 +1,4 @@
-"""Check that a .tflite holds together, for interpreters that follow its offsets unchecked.
+"""Check that a .tflite holds together, for programs that follow its offsets and indices unchecked.
 
 A flatbuffer is a graph of tables: a table starts with the distance back to its vtable, which holds
 the offset of each field. A damaged or cut file sends a reader that trusts it out of its memory.
@@ -7,6 +7,7 @@ the offset of each field. A damaged or cut file sends a reader that trusts it ou
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 from tflite_sparse.errors import ModelError
 
@@ -63,7 +64,7 @@ _U16, _I32, _U32 = struct.Struct("<H"), struct.Struct("<i"), struct.Struct("<I")
 
 
 def verify_model(content: bytes, label: str) -> None:
-    """Check that every offset of a .tflite leads to something inside it.
+    """Check that every offset and every index of a .tflite leads to something inside it.
 
     Raises ModelError naming the model by `label`.
     """
@@ -73,16 +74,18 @@ def verify_model(content: bytes, label: str) -> None:
             f"{len(content)} bytes; give the file that a converter wrote"
         )
     try:
-        _Walk(content).table("Model", _U32.unpack_from(content, 0)[0])
+        root = _U32.unpack_from(content, 0)[0]
+        _Walk(content).table("Model", root)
+        _check_indices(_Reader(content), root)
     except (struct.error, _Damaged) as error:
         raise ModelError(
-            f"{label}: the model is damaged or cut short ({len(content)} bytes): {error}; "
-            "copy or convert it again"
+            f"{label}: the model is damaged or cut short ({len(content)} bytes): {error}. "
+            "Copy or convert it again"
         ) from None
 
 
 class _Damaged(Exception):
-    """An offset leads out of the file."""
+    """An offset leads out of the file, or an index to nothing."""
 
 
 class _Walk:
@@ -146,3 +149,74 @@ class _Walk:
             for index in range(count):
                 entry = position + 4 + 4 * index
                 self.table(item, entry + _U32.unpack_from(self._content, entry)[0])
+
+
+class _Reader:
+    """Reads fields of tables whose structure has been checked."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def _place(self, table: int, field: int) -> int | None:
+        """Where a field is stored; None if it is absent."""
+        vtable = table - _I32.unpack_from(self._content, table)[0]
+        entry = 4 + 2 * field
+        if entry >= _U16.unpack_from(self._content, vtable)[0]:
+            return None
+        offset = _U16.unpack_from(self._content, vtable + entry)[0]
+        return table + offset if offset else None
+
+    def number(self, table: int, field: int) -> int:
+        place = self._place(table, field)
+        return 0 if place is None else int(_U32.unpack_from(self._content, place)[0])
+
+    def numbers(self, table: int, field: int) -> tuple[int, ...]:
+        place = self._place(table, field)
+        if place is None:
+            return ()
+        vector = place + _U32.unpack_from(self._content, place)[0]
+        count = _U32.unpack_from(self._content, vector)[0]
+        return struct.unpack_from(f"<{count}i", self._content, vector + 4)
+
+    def tables(self, table: int, field: int) -> list[int]:
+        place = self._place(table, field)
+        if place is None:
+            return []
+        first = place + _U32.unpack_from(self._content, place)[0] + 4
+        offsets = self.numbers(table, field)
+        return [first + 4 * i + (offset & 0xFFFFFFFF) for i, offset in enumerate(offsets)]
+
+
+def _check_indices(reader: _Reader, model: int) -> None:
+    codes = len(reader.tables(model, 1))
+    buffers = len(reader.tables(model, 4))
+    subgraphs = reader.tables(model, 2)
+    if not subgraphs:
+        raise _Damaged("it has no subgraph")
+    counts = []
+    for number, subgraph in enumerate(subgraphs):
+        tensors = reader.tables(subgraph, 0)
+        counts.append(len(tensors))
+        where = f"subgraph {number}"
+        for index, tensor in enumerate(tensors):
+            _check([reader.number(tensor, 2)], buffers, f"tensor {index} of {where}: buffer")
+        for field, what in ((1, "input"), (2, "output")):
+            _check(reader.numbers(subgraph, field), len(tensors), f"{what} of {where}: tensor")
+        for index, op in enumerate(reader.tables(subgraph, 3)):
+            _check([reader.number(op, 0)], codes, f"node {index} of {where}: operation")
+            for field in (1, 2, 8):
+                # -1 is an optional tensor that is absent.
+                used = [tensor for tensor in reader.numbers(op, field) if tensor != -1]
+                _check(used, len(tensors), f"node {index} of {where}: tensor")
+    for signature in reader.tables(model, 7):
+        subgraph = reader.number(signature, 4)
+        _check([subgraph], len(subgraphs), "a signature: subgraph")
+        for field in (0, 1):
+            used = [reader.number(entry, 1) for entry in reader.tables(signature, field)]
+            _check(used, counts[subgraph], "a signature: tensor")
+
+
+def _check(indices: Iterable[int], count: int, what: str) -> None:
+    for index in indices:
+        if not 0 <= index < count:
+            raise _Damaged(f"{what} {index} is not there, there are {count}")
