@@ -10,7 +10,7 @@ BAZEL ?= $(shell command -v bazelisk || command -v bazel)
 BAZEL_FLAGS ?= --disk_cache=$(CACHE)/bazel
 
 BIN := .venv/bin
-PIP_INSTALL := -m pip install --disable-pip-version-check
+PIP_INSTALL := -m pip install --disable-pip-version-check --quiet
 LIBRARY := tflite_sparse/lib/libtflite_sparse_delegate.so
 # Interpreters that cannot share an environment with the newest ones, each in one of its own.
 RUNTIME_ENVS := tflite-runtime litert-1
@@ -18,7 +18,7 @@ tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
 litert-1_PACKAGES := ai-edge-litert==1.4.0
 
 .PHONY: help setup demo test lint bench wheel clean
-.PHONY: native native-test python-test system-packages sources runtimes models format
+.PHONY: native native-test python-test system-packages sources runtimes models fetched-models format
 
 help:
 	@echo 'make setup   environment in .venv, system packages, sources'
@@ -61,9 +61,14 @@ runtimes: $(RUNTIME_ENVS:%=.venvs/%/.stamp)
 	.venvs/$*/bin/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/tflite_sparse_checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
 
-models: .venv/.light-stamp
+models: fetched-models build/models/.stamp
+
+fetched-models: .venv/.light-stamp
 	@$(BIN)/python tools/fetch_models.py
-	@$(BIN)/python tools/quantize_models.py
+
+build/models/.stamp: tools/make_models.py tools/models.lock $(wildcard tflite_sparse/convert/*.py tflite_sparse/graph/*.py tflite_sparse/masks/*.py) | fetched-models
+	$(BIN)/python -m tools.make_models
+	@touch $@
 
 # --- native -------------------------------------------------------------------------------------
 

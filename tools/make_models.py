@@ -1,30 +1,37 @@
 #!/usr/bin/env python3
-"""Make int8 versions of the fetched float32 models, calibrated on crops of the fetched photo.
+"""Make int8 and masked versions of the fetched models, for tests and benchmarks, in build/models.
 
-    python3 tools/quantize_models.py         # make what is missing
+    python3 tools/make_models.py
 
-They are kept beside the fetched models, as NAME_int8.tflite.
+int8 versions are calibrated on crops of the fetched photo. Masks are random (propagated from one
+score map), so masked models are right or wrong as a computation but detect nothing.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tflite_sparse.convert import apply_masks
+from tflite_sparse.files import write_atomically
+from tflite_sparse.measure.sweep import random_masks
+from tools.fetch_models import fetched
 
-from tools.fetch_models import cache, fetched
-
-MODELS = ("face_landmark_fp32", "iris_landmark_fp32")
+OUT = Path(__file__).resolve().parent.parent / "build" / "models"
+QUANTIZED = {"face_landmark_int8": "face_landmark_fp32", "iris_landmark_int8": "iris_landmark_fp32"}
+MASKED = ("face_landmark_fp32", "face_landmark_int8", "face_detection_short_range")
 _CALIBRATION_CROPS = 16
 
 
-def int8_path(name: str) -> Path:
-    """Where the int8 version of a fetched model is."""
-    return cache() / f"{name.removesuffix('_fp32')}_int8.tflite"
+def made(name: str) -> Path:
+    """Path of a made model, say face_landmark_int8 or face_landmark_int8-s50."""
+    path = OUT / f"{name}.tflite"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there; run `make models`")
+    return path
 
 
 def with_signature(path: Path) -> tuple[bytes, str]:
@@ -47,7 +54,7 @@ def with_signature(path: Path) -> tuple[bytes, str]:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model)), signature.inputs[0].name
 
 
-def _entry(schema, graph, index):
+def _entry(schema: Any, graph: Any, index: int) -> Any:
     entry = schema.TensorMapT()
     entry.name = graph.tensors[index].name.decode()
     entry.tensorIndex = index
@@ -70,27 +77,31 @@ def crops(height: int, width: int) -> np.ndarray:
 
 
 def quantize(path: Path) -> bytes:
-    """The model in `path` with int8 activations and weights, float inputs and outputs."""
+    """The model in `path` with int8 weights and activations, inputs and outputs too."""
+    from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer, recipe
 
     content, name = with_signature(path)
     work = quantizer.Quantizer(content, recipe.static_wi8_ai8())
-    from ai_edge_litert.interpreter import Interpreter
-
     _, height, width, _ = Interpreter(model_content=content).get_input_details()[0]["shape"]
     samples = {"serving_default": [{name: crop[None]} for crop in crops(height, width)]}
     return bytes(work.quantize(work.calibrate(samples)).quantized_model)
 
 
 def main() -> int:
-    """Make the missing ones; returns the exit code."""
-    for name in MODELS:
-        path = int8_path(name)
-        if not path.is_file():
-            print(f"== quantizing {name}", flush=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            temporary.write_bytes(quantize(fetched(name)))
-            temporary.replace(path)
+    """Make all of them; returns the exit code."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name, source in QUANTIZED.items():
+        print(f"== quantizing {source}", flush=True)
+        write_atomically(OUT / f"{name}.tflite", quantize(fetched(source)))
+    for name in MASKED:
+        print(f"== masking {name}", flush=True)
+        source_path = made(name) if name in QUANTIZED else fetched(name)
+        for sparsity in (0.3, 0.5):
+            masks = random_masks(source_path.read_bytes(), sparsity)
+            target = OUT / f"{name}-s{sparsity * 100:.0f}"
+            masks.save(target.with_suffix(".masks.npz"))
+            write_atomically(target.with_suffix(".tflite"), apply_masks(source_path, masks))
     return 0
 
 
