@@ -9,6 +9,8 @@ import numpy as np
 from tflite_sparse.graph.view import View
 from tflite_sparse.masks.mask_set import Mask
 
+_ROUNDING = 1e-3
+
 
 @dataclass(frozen=True)
 class MaskMultiply:
@@ -59,9 +61,17 @@ def constant_mask(view: View, constant: int, shape: tuple[int, ...]) -> Mask | N
     if values is None or values.size == 0:
         return None
     values = values.reshape((1,) * (4 - values.ndim) + values.shape)
-    spatial = values[0, :, :, 0]
-    if spatial.shape != shape[1:3] or not (values == spatial[None, :, :, None]).all():
+    spatial = values[0, :, :, 0].astype(np.float64)
+    if spatial.shape != shape[1:3] or not (values == values[:1, :, :, :1]).all():
         return None
-    if not ((spatial == 0) | (spatial == 1)).all():
+    # Quantisers store 1 as 127 steps of 1/127, which is 1 only up to rounding.
+    rounded = np.round(spatial) if _is_quantised(view, constant) else spatial
+    if not ((rounded == 0) | (rounded == 1)).all() or np.abs(spatial - rounded).max() > _ROUNDING:
         return None
-    return np.array(spatial != 0)
+    return np.array(rounded != 0)
+
+
+def _is_quantised(view: View, constant: int) -> bool:
+    while constant in view.producer:
+        constant = view.op_inputs(view.producer[constant])[0]
+    return bool(view.quantization(constant)[0])

@@ -1,0 +1,53 @@
+"""The options that the converters share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Union
+
+import numpy as np
+
+from tflite_sparse.convert.reference import Array
+from tflite_sparse.errors import OptionError
+
+QUANTIZATIONS = (None, "float16", "dynamic", "int8")
+
+RepresentativeData = Union[Array, Iterable[Any], Callable[[], Iterable[Any]]]
+
+
+def check_quantization(quantize: str | None, data: RepresentativeData | None) -> None:
+    """Refuse an unknown quantisation, or int8 without data to calibrate it.
+
+    Raises:
+        OptionError: says what is known, or what data is expected.
+    """
+    if quantize not in QUANTIZATIONS:
+        raise OptionError(f"unknown quantize={quantize!r}; known are {QUANTIZATIONS}")
+    if quantize == "int8" and data is None:
+        raise OptionError(
+            "quantize='int8' needs representative_data: an array [N, ...] of inputs as the model "
+            "will see them, or an iterable of samples (about 100 give good ranges)"
+        )
+
+
+def reusable(data: RepresentativeData | None) -> RepresentativeData | None:
+    """The data in a form that can be gone through more than once."""
+    return list(data) if isinstance(data, Iterator) else data
+
+
+def samples(data: RepresentativeData) -> Iterator[list[Array]]:
+    """One list of inputs per sample, each with a batch of one or more.
+
+    An array is cut along its first axis; a sample may be one array, or a list,
+    tuple or mapping of a model's several inputs.
+    """
+    if callable(data):
+        data = data()
+    pieces: Iterable[Any] = data
+    if isinstance(data, np.ndarray):
+        pieces = np.split(data, len(data))
+    for sample in pieces:
+        if isinstance(sample, Mapping):
+            sample = list(sample.values())
+        values = sample if isinstance(sample, (list, tuple)) else [sample]
+        yield [np.asarray(value) for value in values]

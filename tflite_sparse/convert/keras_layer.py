@@ -1,0 +1,78 @@
+"""The Keras layer that masks an activation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tflite_sparse.errors import MaskError
+from tflite_sparse.masks.mask_set import as_mask
+
+
+@keras.saving.register_keras_serializable("tflite_sparse")
+class ActivationMask(keras.layers.Layer):  # type: ignore[misc]
+    """Sets the masked pixels of its input ``[N, H, W, C]`` to zero.
+
+    Put it after a convolution's BatchNormalization and activation. The mask is a
+    weight that is not trained: it is saved and loaded with the model, and
+    :meth:`set_mask` changes it during training.
+
+    Args:
+        mask: binary ``[H, W]``, 1 = kept; None starts with all pixels kept.
+
+    Raises:
+        MaskError: the mask is not binary, or not of the input's height and width.
+    """
+
+    def __init__(self, mask: npt.ArrayLike | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._initial = None if mask is None else as_mask(mask, self.name)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weight ``[H, W]``."""
+        if len(input_shape) != 4 or None in input_shape[1:3]:
+            raise MaskError(
+                f"layer {self.name!r} masks [N, H, W, C] of fixed height and width; its input is "
+                f"{list(input_shape)}: give the model a fixed input size"
+            )
+        shape = (int(input_shape[1] or 0), int(input_shape[2] or 0))
+        self.mask = self.add_weight(
+            shape=shape, initializer="ones", trainable=False, dtype="float32", name="mask"
+        )
+        if self._initial is not None:
+            self.set_mask(self._initial)
+
+    def set_mask(self, mask: npt.ArrayLike) -> None:
+        """Replace the mask; ``[H, W]`` as before.
+
+        Raises:
+            MaskError: not binary, or not of the layer's height and width.
+        """
+        checked = as_mask(mask, self.name)
+        if checked.shape != tuple(self.mask.shape):
+            raise MaskError(
+                f"the mask of layer {self.name!r} has the shape {list(checked.shape)}, expected "
+                f"{list(self.mask.shape)}"
+            )
+        self.mask.assign(checked.astype(np.float32))
+
+    def call(self, inputs: Any) -> Any:
+        """``inputs`` where the mask is 1, zero elsewhere."""
+        return masked(inputs, self.mask)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The input's."""
+        return input_shape
+
+
+def masked(inputs: Any, mask: Any) -> Any:
+    """``inputs`` ``[N, H, W, C]`` where ``mask`` ``[H, W]`` is not 0, zero elsewhere.
+
+    A selection and not a product: after a linear convolution TFLite's converter
+    distributes a product over the bias, and nothing of the mask is left to fuse.
+    """
+    kept = keras.ops.not_equal(mask, 0)[None, :, :, None]
+    return keras.ops.where(kept, inputs, keras.ops.zeros((), inputs.dtype))

@@ -1,0 +1,151 @@
+"""Checking a conversion's result against its source before it is handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tflite_sparse.convert.check import check_masked_pixels
+from tflite_sparse.convert.exact import make_masks_exact
+from tflite_sparse.convert.reference import Array, Reference
+from tflite_sparse.errors import ConversionError
+from tflite_sparse.graph.file import ModelFile
+from tflite_sparse.graph.layers import Layer, find_layers
+from tflite_sparse.graph.view import View
+from tflite_sparse.masks.mask_set import Mask
+
+#: Largest accepted ||converted - source|| / ||source|| of an output (Euclidean norms), by
+#: quantisation. Float differs by the order of additions, float16 by weights of 11 bits; what 8
+#: bits cost depends on the network, so theirs only tells a working model from a broken one.
+TOLERANCES = {None: 1e-3, "float16": 2e-2, "dynamic": 0.5, "int8": 0.5}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a conversion must give.
+
+    Attributes:
+        masks: the masks by layer name, in the order of their markers.
+        inputs: one set of inputs of the source model, in its order.
+        outputs: the source model's outputs for them, in its order.
+        tolerance: the largest relative error accepted; see TOLERANCES.
+    """
+
+    masks: Mapping[str, Mask]
+    inputs: Sequence[Array]
+    outputs: Sequence[Array]
+    tolerance: float
+
+
+def masked_layers(file: ModelFile) -> list[Layer]:
+    """The layers of a model that carry a mask."""
+    return [layer for layer in find_layers(file) if layer.multiply is not None]
+
+
+def check_masks_present(file: ModelFile, masks: Mapping[str, Mask]) -> None:
+    """Every mask in the graph, behind a layer that can skip what it masks.
+
+    Masks that keep every pixel are not looked for: converters drop them.
+
+    Raises:
+        ConversionError: one is missing; names the layer.
+    """
+    found = [layer.multiply.mask for layer in masked_layers(file) if layer.multiply is not None]
+    for name, mask in masks.items():
+        if mask.all():
+            continue
+        index = next((i for i, other in enumerate(found) if np.array_equal(mask, other)), None)
+        if index is None:
+            total = make_masks_exact(file)
+            raise ConversionError(
+                f"the mask of layer {name!r} is not in fusible form after the conversion: expected "
+                "CONV -> [activation] -> MUL(mask) with the convolution read by nothing else; "
+                f"{len(masked_layers(file))} of {total} masks in the file have that form. Put the "
+                "mask directly behind a convolution, its BatchNorm and its activation"
+            )
+        del found[index]
+
+
+def check_result(content: bytes, expected: Expectation) -> None:
+    """Masked pixels exactly zero, and outputs as the source model's.
+
+    Raises:
+        ConversionError: they are not; says by how much.
+    """
+    model = Reference(content)
+    inputs = _in_order(model, expected.inputs)
+    check_masked_pixels(content, inputs)
+    view = View(ModelFile.read(content), 0)
+    converted = [
+        (_dequantised(value, detail["quantization"]), _step(view, detail["index"]))
+        for value, detail in zip(model.run(inputs), model.outputs)
+    ]
+    if len(converted) != len(expected.outputs):
+        raise ConversionError(
+            f"the converted model has {len(converted)} outputs, the source {len(expected.outputs)}"
+        )
+    for index, source in enumerate(expected.outputs):
+        # Converters order outputs by name: the nearest of equal shape is the same one.
+        errors = [
+            _relative_error(value, source, step) if value.shape == source.shape else np.inf
+            for value, step in converted
+        ]
+        nearest = int(np.argmin(errors))
+        if not errors[nearest] <= expected.tolerance:
+            raise ConversionError(
+                f"output {index} of shape {list(source.shape)} differs from the source model's by "
+                f"{errors[nearest]:.2g} of its norm, expected at most {expected.tolerance}; if that "
+                "is the price of quantisation, give more representative_data or a larger tolerance"
+            )
+        del converted[nearest]
+
+
+def _relative_error(value: Array, source: Array, step: float) -> float:
+    """``||value - source|| / ||source||``, Euclidean, beyond one ``step`` in every element."""
+    difference = float(np.linalg.norm((value.astype(np.float64) - source).ravel()))
+    norm = float(np.linalg.norm(source.astype(np.float64).ravel()))
+    excess = max(difference - step * float(np.sqrt(source.size)), 0.0)
+    return excess if norm == 0 else excess / norm
+
+
+def _step(view: View, tensor: int) -> float:
+    """What one step of a quantised output is worth, also before a DEQUANTIZE; 0 for float."""
+    producer = view.producer.get(tensor)
+    if producer is not None and view.op_kind(producer) == "DEQUANTIZE":
+        tensor = view.op_inputs(producer)[0]
+    scales, _ = view.quantization(tensor)
+    return scales[0] if len(scales) == 1 else 0.0
+
+
+def _in_order(model: Reference, inputs: Sequence[Array]) -> list[Array]:
+    """The source's inputs in the converted model's order, by shape, in its types."""
+    remaining = list(inputs)
+    ordered = []
+    for detail in model.inputs:
+        shape = tuple(detail["shape"])
+        index = next((i for i, value in enumerate(remaining) if value.shape == shape), None)
+        if index is None:
+            raise ConversionError(
+                f"the converted model wants an input {list(shape)}, the source has "
+                f"{[list(value.shape) for value in inputs]}"
+            )
+        ordered.append(_quantised(remaining.pop(index), detail))
+    return ordered
+
+
+def _quantised(value: Array, detail: dict[str, Any]) -> Array:
+    dtype = np.dtype(detail["dtype"])
+    scale, point = detail["quantization"]
+    if dtype.kind == "f" or not scale:
+        return value.astype(dtype)
+    bounds = np.iinfo(dtype)
+    steps: Array = np.round(value / scale) + point
+    return np.clip(steps, bounds.min, bounds.max).astype(dtype)
+
+
+def _dequantised(value: Array, quantization: tuple[float, int]) -> Array:
+    scale, point = quantization
+    return (value.astype(np.float64) - point) * scale if scale else value
