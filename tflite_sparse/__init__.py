@@ -23,12 +23,19 @@ from tflite_sparse.errors import (
 )
 
 if TYPE_CHECKING:
+    from tflite_sparse.convert import apply_masks
+    from tflite_sparse.convert.keras import convert_keras
+    from tflite_sparse.convert.torch import convert_torch
     from tflite_sparse.delegate import delegate_library, load_delegate
     from tflite_sparse.interpreter import Interpreter
-    from tflite_sparse.masks import MaskSet
+    from tflite_sparse.masks import MaskSet, propagate_masks
     from tflite_sparse.report import LayerReport, NodeLeft, OpTime, Profile, SparsityReport
 
 _HOME = {
+    "apply_masks": "convert",
+    "convert_keras": "convert.keras",
+    "convert_torch": "convert.torch",
+    "propagate_masks": "masks",
     "Interpreter": "interpreter",
     "MaskSet": "masks",
     "delegate_library": "delegate",
@@ -55,8 +62,12 @@ __all__ = [
     "SparsityReport",
     "TfliteSparseError",
     "__version__",
+    "apply_masks",
+    "convert_keras",
+    "convert_torch",
     "delegate_library",
     "load_delegate",
+    "propagate_masks",
 ]
 
 
