@@ -1,0 +1,330 @@
+#include "native/engine/rewrite.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "native/engine/node-role.h"
+#include "native/engine/row-analysis.h"
+#include "native/engine/row-copy-operator.h"
+#include "native/engine/row-plan.h"
+#include "native/engine/row-set.h"
+#include "native/engine/window-operator.h"
+#include "xnnpack/allocator.h"
+#include "xnnpack/math.h"
+#include "xnnpack/subgraph.h"
+
+// A value in another form, made by a row copy.
+struct copied_value {
+  uint32_t source;
+  const struct row_set* rows;
+  uint32_t copy;
+};
+
+struct rewrite {
+  const struct row_analysis* analysis;
+  const bool* is_compact;
+  xnn_subgraph_t subgraph;
+  struct row_plan** plans;
+
+  // The new node list, in execution order.
+  struct xnn_node* nodes;
+  uint32_t num_nodes;
+  // Value that stands for each original one from here on.
+  uint32_t* replacement;
+  // Set outside of which each original value's tensor holds zeros.
+  const struct row_set** nonzero;
+  struct copied_value* copies;
+  size_t num_copies;
+};
+
+static const struct row_set* stored_rows(const struct rewrite* rewrite,
+                                         uint32_t v) {
+  return rewrite->is_compact[v] ? rewrite->analysis->rows[v] : NULL;
+}
+
+static struct row_plan* new_plan(struct rewrite* rewrite) {
+  struct row_plan* plan = xnn_allocate_zero_memory(sizeof(struct row_plan));
+  if (plan != NULL) {
+    plan->next = *rewrite->plans;
+    *rewrite->plans = plan;
+  }
+  return plan;
+}
+
+static struct xnn_node* append_node(struct rewrite* rewrite) {
+  struct xnn_node* node = &rewrite->nodes[rewrite->num_nodes];
+  node->id = rewrite->num_nodes++;
+  return node;
+}
+
+// Appends a copy of value v, as it is stored, to value `target`, stored as
+// `rows`.
+static enum xnn_status append_row_copy(struct rewrite* rewrite, uint32_t v,
+                                       uint32_t target,
+                                       const struct row_set* rows) {
+  struct row_plan* plan = new_plan(rewrite);
+  if (plan == NULL) {
+    return xnn_status_out_of_memory;
+  }
+  const struct xnn_value* value = &rewrite->subgraph->values[target];
+  row_plan_describe(plan, value, value);
+  plan->input = stored_rows(rewrite, v);
+  plan->output = rows;
+  return row_copy_operator_define(rewrite->replacement[v], target,
+                                  append_node(rewrite), plan);
+}
+
+// Finds or makes value v in the form `rows` (NULL for dense).
+static enum xnn_status value_in_form(struct rewrite* rewrite, uint32_t v,
+                                     const struct row_set* rows, uint32_t* id) {
+  if (stored_rows(rewrite, v) == rows) {
+    *id = rewrite->replacement[v];
+    return xnn_status_success;
+  }
+  for (size_t i = 0; i < rewrite->num_copies; i++) {
+    const struct copied_value* copied = &rewrite->copies[i];
+    if (copied->source == v && copied->rows == rows) {
+      *id = copied->copy;
+      return xnn_status_success;
+    }
+  }
+  struct xnn_value* copy = xnn_subgraph_new_internal_value(rewrite->subgraph);
+  if (copy == NULL) {
+    return xnn_status_out_of_memory;
+  }
+  const struct xnn_value* original =
+      &rewrite->subgraph->values[rewrite->replacement[v]];
+  xnn_value_copy(copy, original);
+  copy->flags = 0;
+  copy->data = NULL;
+  copy->allocation_type = xnn_allocation_type_workspace;
+  *id = copy->id;
+  rewrite->copies[rewrite->num_copies++] =
+      (struct copied_value){.source = v, .rows = rows, .copy = copy->id};
+  return append_row_copy(rewrite, v, copy->id, rows);
+}
+
+// From here on, and in the nodes so far, `target` stands for value v.
+static void replace_value(struct rewrite* rewrite, uint32_t v,
+                          uint32_t target) {
+  const uint32_t old = rewrite->replacement[v];
+  for (uint32_t n = 0; n < rewrite->num_nodes; n++) {
+    struct xnn_node* node = &rewrite->nodes[n];
+    for (size_t i = 0; i < node->num_inputs; i++) {
+      node->inputs[i] = node->inputs[i] == old ? target : node->inputs[i];
+    }
+    for (size_t i = 0; i < node->num_outputs; i++) {
+      node->outputs[i] = node->outputs[i] == old ? target : node->outputs[i];
+    }
+  }
+  for (uint32_t u = 0; u < rewrite->analysis->num_values; u++) {
+    if (rewrite->replacement[u] == old) {
+      rewrite->replacement[u] = target;
+    }
+  }
+}
+
+static bool can_be_replaced(const struct rewrite* rewrite, uint32_t v) {
+  const struct xnn_value* value =
+      &rewrite->subgraph->values[rewrite->replacement[v]];
+  return xnn_value_is_internal(value) && !xnn_value_is_static(value) &&
+         value->producer != XNN_INVALID_NODE_ID;
+}
+
+// Appends node n with the inputs in `form`; inputs that are equal for all
+// pixels stay as they are.
+static enum xnn_status append_with_inputs(struct rewrite* rewrite, size_t n,
+                                          const struct row_set* form,
+                                          struct xnn_node** appended) {
+  struct xnn_node node = rewrite->subgraph->nodes[n];
+  for (size_t i = 0; i < node.num_inputs; i++) {
+    const uint32_t v = node.inputs[i];
+    if (v == XNN_INVALID_VALUE_ID) {
+      continue;
+    }
+    const bool has_rows = value_has_plane(&rewrite->subgraph->values[v]);
+    const enum xnn_status status = value_in_form(
+        rewrite, v, has_rows ? form : stored_rows(rewrite, v), &node.inputs[i]);
+    if (status != xnn_status_success) {
+      return status;
+    }
+  }
+  *appended = append_node(rewrite);
+  node.id = (*appended)->id;
+  **appended = node;
+  return xnn_status_success;
+}
+
+static enum xnn_status rewrite_elementwise(struct rewrite* rewrite, size_t n) {
+  const struct xnn_node* node = &rewrite->subgraph->nodes[n];
+  const struct row_set* nonzero;
+  if (!row_analysis_nonzero_output(rewrite->analysis, n, rewrite->nonzero,
+                                   &nonzero)) {
+    return xnn_status_out_of_memory;
+  }
+  const struct row_set* form = stored_rows(rewrite, node->outputs[0]);
+  for (size_t i = 0; i < node->num_outputs; i++) {
+    rewrite->nonzero[node->outputs[i]] = form != NULL ? form : nonzero;
+  }
+  struct xnn_node* appended;
+  return append_with_inputs(rewrite, n, form, &appended);
+}
+
+static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
+  const struct xnn_node* node = &rewrite->subgraph->nodes[n];
+  const uint32_t input = node->inputs[0];
+  const uint32_t output = node->outputs[0];
+  const struct row_set* input_rows = stored_rows(rewrite, input);
+  const struct row_set* output_rows = rewrite->analysis->rows[output];
+  const bool scatter = output_rows != NULL && !rewrite->is_compact[output];
+  rewrite->nonzero[output] = output_rows;
+
+  struct xnn_node* appended;
+  enum xnn_status status =
+      append_with_inputs(rewrite, n, input_rows, &appended);
+  const bool runs_unchanged =
+      (input_rows == NULL && output_rows == NULL) ||
+      (input_rows == output_rows && !scatter &&
+       window_operator_is_pointwise(rewrite->subgraph->values, node));
+  if (status != xnn_status_success || runs_unchanged) {
+    return status;
+  }
+  struct row_plan* plan = new_plan(rewrite);
+  if (plan == NULL) {
+    return xnn_status_out_of_memory;
+  }
+  const struct xnn_value* values = rewrite->subgraph->values;
+  row_plan_describe(plan, &values[appended->inputs[0]], &values[output]);
+  plan->input = input_rows;
+  plan->output = output_rows;
+  plan->scatter = scatter;
+  window_operator_attach(values, appended, plan);
+  return xnn_status_success;
+}
+
+static enum xnn_status rewrite_mask(struct rewrite* rewrite, size_t n) {
+  const struct node_analysis* facts = &rewrite->analysis->nodes[n];
+  const uint32_t input = facts->multiply.input_id;
+  const uint32_t output = rewrite->subgraph->nodes[n].outputs[0];
+  const struct row_set* form = stored_rows(rewrite, output);
+  const struct row_set* input_form = stored_rows(rewrite, input);
+  const bool is_masked_already =
+      row_set_is_subset(rewrite->nonzero[input], facts->mask);
+  if (is_masked_already && form == input_form &&
+      can_be_replaced(rewrite, input)) {
+    rewrite->nonzero[output] = rewrite->nonzero[input];
+    replace_value(rewrite, input, output);
+    return xnn_status_success;
+  }
+  if (form != NULL || (is_masked_already && input_form != NULL)) {
+    rewrite->nonzero[output] = form != NULL ? form : rewrite->nonzero[input];
+    return append_row_copy(rewrite, input, output, form);
+  }
+  return rewrite_elementwise(rewrite, n);
+}
+
+static enum xnn_status rewrite_opaque(struct rewrite* rewrite, size_t n) {
+  struct xnn_node* appended;
+  return append_with_inputs(rewrite, n, /*form=*/NULL, &appended);
+}
+
+static enum xnn_status rewrite_nodes(struct rewrite* rewrite) {
+  for (uint32_t n = 0; n < rewrite->subgraph->num_nodes; n++) {
+    if (rewrite->subgraph->nodes[n].type == xnn_node_type_invalid) {
+      continue;
+    }
+    enum xnn_status status = xnn_status_success;
+    switch (rewrite->analysis->nodes[n].role) {
+      case node_role_opaque:
+        status = rewrite_opaque(rewrite, n);
+        break;
+      case node_role_elementwise:
+        status = rewrite_elementwise(rewrite, n);
+        break;
+      case node_role_window:
+        status = rewrite_window(rewrite, n);
+        break;
+      case node_role_mask:
+        status = rewrite_mask(rewrite, n);
+        break;
+    }
+    if (status != xnn_status_success) {
+      return status;
+    }
+  }
+  return xnn_status_success;
+}
+
+static void set_compact_shape(struct xnn_value* value,
+                              const struct row_set* rows) {
+  value->shape.dim[1] = 1;
+  value->shape.dim[2] = rows->count;
+  value->size = xnn_tensor_get_size(value);
+}
+
+// Values keep their dense shapes, and replaced ones exist, until all nodes are
+// rewritten: the analysis refers to them.
+static void finish_values(const struct rewrite* rewrite) {
+  struct xnn_value* values = rewrite->subgraph->values;
+  for (uint32_t v = 0; v < rewrite->analysis->num_values; v++) {
+    if (rewrite->replacement[v] != v) {
+      xnn_value_clear(&values[v]);
+    } else if (rewrite->is_compact[v]) {
+      set_compact_shape(&values[v], rewrite->analysis->rows[v]);
+    }
+  }
+  for (size_t i = 0; i < rewrite->num_copies; i++) {
+    if (rewrite->copies[i].rows != NULL) {
+      set_compact_shape(&values[rewrite->copies[i].copy],
+                        rewrite->copies[i].rows);
+    }
+  }
+}
+
+static size_t most_row_copies(const struct xnn_subgraph* subgraph) {
+  size_t count = 1;
+  for (uint32_t n = 0; n < subgraph->num_nodes; n++) {
+    count += subgraph->nodes[n].num_inputs;
+  }
+  return count;
+}
+
+enum xnn_status rewrite_run(const struct row_analysis* analysis,
+                            const bool* is_compact, struct row_plan** plans) {
+  xnn_subgraph_t subgraph = analysis->subgraph;
+  const size_t most_copies = most_row_copies(subgraph);
+  const size_t most_nodes = subgraph->num_nodes + most_copies;
+  const size_t num_values = max(analysis->num_values, 1);
+  struct rewrite rewrite = {
+      .analysis = analysis,
+      .is_compact = is_compact,
+      .subgraph = subgraph,
+      .plans = plans,
+      .nodes = xnn_allocate_zero_memory(most_nodes * sizeof(struct xnn_node)),
+      .replacement = xnn_allocate_memory(num_values * sizeof(uint32_t)),
+      .nonzero = xnn_allocate_zero_memory(num_values * sizeof(struct row_set*)),
+      .copies = xnn_allocate_memory(most_copies * sizeof(struct copied_value)),
+  };
+  enum xnn_status status = xnn_status_out_of_memory;
+  if (rewrite.nodes != NULL && rewrite.replacement != NULL &&
+      rewrite.nonzero != NULL && rewrite.copies != NULL) {
+    for (uint32_t v = 0; v < analysis->num_values; v++) {
+      rewrite.replacement[v] = v;
+    }
+    status = rewrite_nodes(&rewrite);
+  }
+  if (status == xnn_status_success) {
+    finish_values(&rewrite);
+    xnn_release_memory(subgraph->nodes);
+    subgraph->nodes = rewrite.nodes;
+    subgraph->num_nodes = rewrite.num_nodes;
+    subgraph->num_reserved_nodes = (uint32_t)most_nodes;
+  } else {
+    xnn_release_memory(rewrite.nodes);
+  }
+  xnn_release_memory(rewrite.replacement);
+  xnn_release_memory(rewrite.nonzero);
+  xnn_release_memory(rewrite.copies);
+  return status;
+}

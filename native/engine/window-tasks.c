@@ -1,0 +1,164 @@
+#include "native/engine/window-tasks.h"
+
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "native/engine/row-plan.h"
+#include "xnnpack/common.h"
+#include "xnnpack/compute.h"
+#include "xnnpack/math.h"
+#include "xnnpack/operator.h"
+
+// Output of one tile before its rows are put at their pixels: small enough to
+// stay in the first-level cache beside the weights.
+enum { kTileBytes = 8192 };
+
+// Some pooling kernels load this many pointers past the window's end, without
+// following them.
+enum { kPoolingSlack = 16 };
+
+static const struct xnn_operator* operator_of(const void* context) {
+  return (const struct xnn_operator*)((uintptr_t)context -
+                                      offsetof(struct xnn_operator, context));
+}
+
+static void* at(const void* base, size_t offset) {
+  return (void*)((uintptr_t)base + offset);
+}
+
+// Zeroes, in `bytes` of each row from `output` on, as large a share of the
+// masked pixels as [row_start, row_start + num_rows) is of the kept ones.
+static void insert_zeros(const struct row_plan* plan, void* output,
+                         size_t row_start, size_t num_rows, size_t bytes) {
+  const size_t kept = plan->output->count;
+  const size_t masked = (size_t)plan->output_height * plan->output_width - kept;
+  const size_t end = (row_start + num_rows) * masked / kept;
+  for (size_t i = row_start * masked / kept; i < end; i++) {
+    const size_t pixel = plan->output->pixel[kept + i];
+    memset(at(output, pixel * plan->output_row_bytes), plan->output_zero,
+           bytes);
+  }
+}
+
+// How many rows from `row` on are stored one after the other.
+static size_t run_length(const struct row_plan* plan, size_t row, size_t end) {
+  size_t next = row + 1;
+  while (next < end && row_plan_place(plan, next) ==
+                           row_plan_place(plan, row) + (next - row)) {
+    next++;
+  }
+  return next - row;
+}
+
+void window_task_igemm_scatter(const struct igemm_context* context,
+                               size_t batch, size_t group, size_t row_start,
+                               size_t channel_start, size_t num_rows,
+                               size_t num_channels) {
+  const struct xnn_operator* op = operator_of(context);
+  const struct row_plan* plan = op->row_plan;
+  const size_t nr = op->ukernel.igemm.nr;
+  const size_t channels_per_pass =
+      max((kTileBytes / num_rows >> context->log2_csize) / nr, 1) * nr;
+  alignas(64) uint8_t tile[kTileBytes];
+
+  const void** pointers =
+      at(context->indirect_a, row_start * context->ks * sizeof(void*));
+  void* output =
+      at(context->c, batch * context->bc_stride + group * context->gc_stride +
+                         (channel_start << context->log2_csize));
+  const void* weights =
+      at(context->packed_w,
+         group * context->gw_stride + channel_start * context->w_stride);
+  for (size_t n = 0; n < num_channels; n += channels_per_pass) {
+    const size_t channels = min(channels_per_pass, num_channels - n);
+    const size_t bytes = channels << context->log2_csize;
+    context->ukernel.function[XNN_UARCH_DEFAULT](
+        num_rows, channels, context->kc, context->ks_scaled, pointers,
+        at(weights, n * context->w_stride), tile, bytes, context->cn_stride,
+        context->a_offset + group * context->ga_stride +
+            batch * context->ba_stride,
+        context->zero, &context->params);
+    for (size_t r = 0; r < num_rows; r++) {
+      const size_t pixel = plan->output->pixel[row_start + r];
+      memcpy(
+          at(output, pixel * context->cm_stride + (n << context->log2_csize)),
+          tile + r * bytes, bytes);
+    }
+  }
+  insert_zeros(plan, output, row_start, num_rows,
+               num_channels << context->log2_csize);
+}
+
+// The multi-pass kernels' accumulators: every task has its own.
+static void* multipass_buffer_of_task(const struct dwconv_context* context,
+                                      size_t batch, size_t row_start) {
+  const struct compute_parameters* compute = &operator_of(context)->compute[0];
+  const size_t tasks_per_batch =
+      divide_round_up(compute->range[1], compute->tile[0]);
+  const size_t task = batch * tasks_per_batch + row_start / compute->tile[0];
+  return at(context->multipass_buffer, task * context->buffer_size);
+}
+
+void window_task_dwconv(const struct dwconv_context* context, size_t batch,
+                        size_t row_start, size_t num_rows) {
+  const struct xnn_operator* op = operator_of(context);
+  const struct row_plan* plan = op->row_plan;
+  const size_t input_offset =
+      context->input_offset + batch * context->input_batch_stride;
+  void* output = at(context->output, batch * context->output_batch_stride);
+  const size_t end = row_start + num_rows;
+  for (size_t row = row_start; row < end;) {
+    const size_t run = run_length(plan, row, end);
+    const void** pointers =
+        at(context->indirect_input, row * context->kernel_size * sizeof(void*));
+    void* run_output =
+        at(output, row_plan_place(plan, row) * plan->output_row_bytes);
+    if (op->ukernel.dwconv.last_tile == 0) {
+      context->unipass_ukernel(
+          context->groups, run, pointers, context->packed_weights, run_output,
+          context->indirect_input_width_stride, context->output_increment,
+          input_offset, context->zero, &context->params);
+    } else {
+      context->multipass_ukernel(
+          context->groups, run, pointers, context->packed_weights, run_output,
+          context->indirect_input_width_stride, context->output_increment,
+          input_offset, context->zero, context->kernel_size,
+          multipass_buffer_of_task(context, batch, row_start),
+          &context->params);
+    }
+    row += run;
+  }
+  if (plan->scatter) {
+    insert_zeros(plan, output, row_start, num_rows, plan->output_row_bytes);
+  }
+}
+
+void window_task_max_pooling(const struct max_pooling_context* context,
+                             size_t batch, size_t row_start, size_t num_rows) {
+  const struct xnn_operator* op = operator_of(context);
+  const struct row_plan* plan = op->row_plan;
+  const size_t offset =
+      context->input_offset + batch * context->input_batch_stride;
+  void* output = at(context->output, batch * context->output_batch_stride);
+  const void* taps[WINDOW_MAX_POOLING_TAPS + kPoolingSlack] = {NULL};
+  for (size_t row = row_start; row < row_start + num_rows; row++) {
+    const void** pointers =
+        context->indirect_input + row * context->pooling_size;
+    // Pooling kernels add the offset to every pointer: zero rows, which do
+    // not move with the input, get theirs here.
+    for (size_t t = 0; t < context->pooling_size; t++) {
+      taps[t] = pointers[t] == op->zero_buffer ? op->zero_buffer
+                                               : at(pointers[t], offset);
+    }
+    context->ukernel(
+        1, context->pooling_size, context->channels, taps,
+        /*input_offset=*/0,
+        at(output, row_plan_place(plan, row) * plan->output_row_bytes),
+        context->input_increment, context->output_increment, &context->params);
+  }
+  if (plan->scatter) {
+    insert_zeros(plan, output, row_start, num_rows, plan->output_row_bytes);
+  }
+}
