@@ -72,10 +72,10 @@ TEST(Options, ZeroThreadsAreTheCoresOfThisProcess) {
 
 TEST(Options, AnUnknownOneIsNamedWithTheAllowedOnes) {
   Options options;
-  EXPECT_THAT(Parse({{"numthreads", "3"}}, &options),
-              AllOf(HasSubstr("'numthreads'"), HasSubstr("num_threads"),
-                    HasSubstr("sparsity"), HasSubstr("int8"),
-                    HasSubstr("profile")));
+  EXPECT_THAT(
+      Parse({{"numthreads", "3"}}, &options),
+      AllOf(HasSubstr("'numthreads'"), HasSubstr("num_threads"),
+            HasSubstr("sparsity"), HasSubstr("int8"), HasSubstr("profile")));
 }
 
 TEST(Options, ARepeatedOneIsNamed) {
@@ -102,27 +102,24 @@ class BadValues : public ::testing::TestWithParam<Bad> {};
 TEST_P(BadValues, NameTheOptionTheValueAndTheAllowedOnes) {
   const Bad& bad = GetParam();
   Options options;
-  EXPECT_THAT(
-      Parse({{bad.key, bad.value}}, &options),
-      AllOf(HasSubstr("'" + std::string(bad.key) + "'"),
-            HasSubstr("'" + std::string(bad.value) + "'"),
-            HasSubstr(bad.expected)));
+  EXPECT_THAT(Parse({{bad.key, bad.value}}, &options),
+              AllOf(HasSubstr("'" + std::string(bad.key) + "'"),
+                    HasSubstr("'" + std::string(bad.value) + "'"),
+                    HasSubstr(bad.expected)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Options, BadValues,
-    ::testing::Values(Bad{"num_threads", "-1", "from 0"},
-                      Bad{"num_threads", "", "from 0"},
-                      Bad{"num_threads", "two", "from 0"},
-                      Bad{"num_threads", "2 ", "from 0"},
-                      Bad{"num_threads", "2.0", "from 0"},
-                      Bad{"num_threads", "1025", "to 1024"},
-                      Bad{"num_threads", "99999999999999999999", "to 1024"},
-                      Bad{"sparsity", "", "'compact', 'insert' or 'off'"},
-                      Bad{"sparsity", "Compact", "'compact'"},
-                      Bad{"int8", "2", "'1' (on) or '0' (off)"},
-                      Bad{"int8", "True", "'1' (on)"},
-                      Bad{"profile", "yes", "'1' (on)"}));
+    ::testing::Values(
+        Bad{"num_threads", "-1", "from 0"}, Bad{"num_threads", "", "from 0"},
+        Bad{"num_threads", "two", "from 0"}, Bad{"num_threads", "2 ", "from 0"},
+        Bad{"num_threads", "2.0", "from 0"},
+        Bad{"num_threads", "1025", "to 1024"},
+        Bad{"num_threads", "99999999999999999999", "to 1024"},
+        Bad{"sparsity", "", "'compact', 'insert' or 'off'"},
+        Bad{"sparsity", "Compact", "'compact'"},
+        Bad{"int8", "2", "'1' (on) or '0' (off)"},
+        Bad{"int8", "True", "'1' (on)"}, Bad{"profile", "yes", "'1' (on)"}));
 
 }  // namespace
 }  // namespace tflite_sparse

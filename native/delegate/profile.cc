@@ -24,6 +24,8 @@ std::string OperatorName(const xnn_operator& op) {
   return name;
 }
 
+}  // namespace
+
 // The ids of the values that TFLite's tensors became are the tensors' indices.
 std::string TensorName(const TfLiteContext& context, uint32_t value_id) {
   if (value_id >= context.tensors_size) {
@@ -32,8 +34,6 @@ std::string TensorName(const TfLiteContext& context, uint32_t value_id) {
   const char* name = context.tensors[value_id].name;
   return name ? name : "";
 }
-
-}  // namespace
 
 void Profile::Add(const TfLiteContext& context, xnn_runtime_t runtime) {
   Runtime& total = runtimes_[runtime];

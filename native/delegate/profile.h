@@ -13,6 +13,9 @@
 
 namespace tflite_sparse {
 
+// The tensor that became an XNNPACK value; empty if there is none.
+std::string TensorName(const TfLiteContext& context, uint32_t value_id);
+
 struct ProfiledOperator {
   // XNNPACK's name of the operator, and of the kind of micro-kernel it runs.
   std::string op;

@@ -7,7 +7,6 @@
 #include "native/delegate/tflite_sparse.h"
 #include "tensorflow/lite/builtin_ops.h"
 #include "tensorflow/lite/schema/schema_generated.h"
-#include "xnnpack/subgraph.h"
 
 namespace {
 
@@ -26,6 +25,32 @@ std::string OperatorName(const TfLiteRegistration& registration) {
   }
   return tflite::EnumNameBuiltinOperator(
       static_cast<tflite::BuiltinOperator>(registration.builtin_code));
+}
+
+const char* FormName(xnn_sparsity_mode form) {
+  switch (form) {
+    case xnn_sparsity_mode_compact:
+      return "compact";
+    case xnn_sparsity_mode_insert:
+      return "insert";
+    case xnn_sparsity_mode_off:
+      return "off";
+  }
+  return "";
+}
+
+std::string LayerObject(const std::string& name,
+                        const xnn_masked_layer& facts) {
+  const bool dense = facts.form == xnn_sparsity_mode_off;
+  return JsonObject(
+      {{"layer", JsonString(name)},
+       {"op", JsonString(facts.op == nullptr ? "" : facts.op)},
+       {"form", JsonString(dense ? "dense" : FormName(facts.form))},
+       {"kept", std::to_string(facts.kept_pixels)},
+       {"total", std::to_string(facts.total_pixels)},
+       {"macs_dense", std::to_string(facts.macs_dense)},
+       {"macs_kept", std::to_string(facts.macs_kept)},
+       {"reason", JsonString(facts.reason)}});
 }
 
 std::string OutputName(const TfLiteContext& context, const TfLiteNode& node) {
@@ -61,8 +86,8 @@ void TfLiteSparseSession::Partitioned(TfLiteContext* context,
     }
     TfLiteNode* node = nullptr;
     TfLiteRegistration* registration = nullptr;
-    if (context->GetNodeAndRegistration(context, index, &node,
-                                        &registration) != kTfLiteOk) {
+    if (context->GetNodeAndRegistration(context, index, &node, &registration) !=
+        kTfLiteOk) {
       continue;
     }
     const auto reason = reasons.find(index);
@@ -72,10 +97,33 @@ void TfLiteSparseSession::Partitioned(TfLiteContext* context,
   }
 }
 
-void TfLiteSparseSession::RuntimeSetUp(TfLiteContext*, xnn_runtime_t runtime) {
+void TfLiteSparseSession::SubgraphCreated(xnn_subgraph_t subgraph) const {
+  for (const xnn_sparsity_mode mode :
+       {xnn_sparsity_mode_compact, xnn_sparsity_mode_insert,
+        xnn_sparsity_mode_off}) {
+    if (options_.sparsity == FormName(mode)) {
+      xnn_subgraph_set_sparsity_mode(subgraph, mode);
+    }
+  }
+}
+
+void TfLiteSparseSession::RuntimeCreated(TfLiteContext* context,
+                                         xnn_runtime_t runtime) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const xnn_masked_layer* layers = nullptr;
+  const size_t count = xnn_runtime_get_masked_layers(runtime, &layers);
+  for (size_t i = 0; i < count; i++) {
+    graphs_[context].layers.push_back(
+        {tflite_sparse::TensorName(*context, layers[i].value_id), layers[i]});
+  }
+}
+
+void TfLiteSparseSession::RuntimeSetUp(TfLiteContext* context,
+                                       xnn_runtime_t runtime) {
   const std::lock_guard<std::mutex> lock(mutex_);
   // All runtimes of a delegate share one workspace, which only grows.
-  arena_bytes_ = runtime->workspace->size;
+  xnn_runtime_get_sparsity_memory(runtime, &arena_bytes_,
+                                  &graphs_[context].sparsity_bytes[runtime]);
 }
 
 void TfLiteSparseSession::Invoked(TfLiteContext* context,
@@ -91,6 +139,8 @@ std::string TfLiteSparseSession::Report() const {
   int nodes_total = 0;
   int nodes_taken = 0;
   std::vector<std::string> left;
+  std::vector<std::string> layers;
+  size_t sparsity_bytes = 0;
   for (const auto& [context, graph] : graphs_) {
     nodes_total += graph.nodes_total;
     nodes_taken += graph.nodes_taken;
@@ -99,6 +149,12 @@ std::string TfLiteSparseSession::Report() const {
                                  {"op", JsonString(node.op)},
                                  {"name", JsonString(node.name)},
                                  {"reason", JsonString(node.reason)}}));
+    }
+    for (const MaskedLayer& layer : graph.layers) {
+      layers.push_back(LayerObject(layer.layer, layer.facts));
+    }
+    for (const auto& [runtime, bytes] : graph.sparsity_bytes) {
+      sparsity_bytes += bytes;
     }
   }
   std::vector<std::string> profile;
@@ -114,8 +170,8 @@ std::string TfLiteSparseSession::Report() const {
                      {"nodes_total", std::to_string(nodes_total)},
                      {"nodes_taken", std::to_string(nodes_taken)},
                      {"left", JsonArray(left)},
-                     {"layers", JsonArray({})},
+                     {"layers", JsonArray(layers)},
                      {"arena_bytes", std::to_string(arena_bytes_)},
-                     {"sparsity_bytes", "0"},
+                     {"sparsity_bytes", std::to_string(sparsity_bytes)},
                      {"profile", JsonArray(profile)}});
 }

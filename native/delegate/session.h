@@ -12,6 +12,7 @@
 #include "native/delegate/captured_errors.h"
 #include "native/delegate/options.h"
 #include "native/delegate/profile.h"
+#include "native/engine/sparsity.h"
 #include "tensorflow/lite/core/c/common.h"
 #include "xnnpack.h"
 
@@ -30,6 +31,12 @@ struct TfLiteSparseSession {
   // Hook: the graph has been looked at; `taken` lists the nodes that XNNPACK
   // will run. Called anew, for the same context, when a graph is resized.
   void Partitioned(TfLiteContext* context, const TfLiteIntArray& taken);
+
+  // Hook: a subgraph is about to be filled.
+  void SubgraphCreated(xnn_subgraph_t subgraph) const;
+
+  // Hook: a part of the graph that was looked at last has become a runtime.
+  void RuntimeCreated(TfLiteContext* context, xnn_runtime_t runtime);
 
   // Hook: a runtime has planned its memory.
   void RuntimeSetUp(TfLiteContext* context, xnn_runtime_t runtime);
@@ -51,12 +58,19 @@ struct TfLiteSparseSession {
     std::string reason;
   };
 
+  struct MaskedLayer {
+    std::string layer;
+    xnn_masked_layer facts;
+  };
+
   // A graph that the delegate was applied to: the model, or one of its
   // control-flow subgraphs.
   struct Graph {
     int nodes_total = 0;
     int nodes_taken = 0;
     std::vector<LeftNode> left;
+    std::vector<MaskedLayer> layers;
+    std::map<xnn_runtime_t, size_t> sparsity_bytes;
   };
 
   const tflite_sparse::Options options_;

@@ -44,14 +44,16 @@ const char* tflite_sparse_version(void);
 // What the delegate did, as a JSON object in UTF-8:
 //
 //   version, mode, num_threads   of this delegate; num_threads as counted out
-//   nodes_total, nodes_taken     operators of the model, and those that run here
-//   left    [{node, op, name, reason}] the others: index in the model, kind,
+//   nodes_total, nodes_taken     operators of the model, and those that run
+//   here left    [{node, op, name, reason}] the others: index in the model,
+//   kind,
 //           name of the first output tensor, why it was not taken
 //   layers  [{layer, op, form, kept, total, macs_dense, macs_kept, reason}] one
 //           for each mask: name of the tensor that the multiply by the mask
 //           writes; form compact, insert or dense, with the reason if dense
 //   arena_bytes, sparsity_bytes  memory for activations, and for the masks
-//   profile [{op, layer, microseconds}] with profile=1, one for each operator of
+//   profile [{op, layer, microseconds}] with profile=1, one for each operator
+//   of
 //           XNNPACK in order: name, tensor that it writes, mean time of a run
 //
 // It covers every model that the delegate was applied to and holds zeros and
