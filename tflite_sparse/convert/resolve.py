@@ -58,7 +58,7 @@ def unknown_layer(name: str, known: Sequence[str], where: str) -> str:
     """The error text for a name that no layer has, with the nearest that exist."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     near += [other for other in known if name in other and other not in near]
-    offer = (
-        f"did you mean {', '.join(map(repr, near[:3]))}?" if near else f"it has {list(known[:5])}"
-    )
+    offer = f"did you mean {', '.join(map(repr, near[:3]))}?"
+    if not near:
+        offer = f"it has {', '.join(map(repr, known[:5]))}, ..." if known else "it has none"
     return f"{where} has no layer {name!r} that can carry a mask; {offer}"
