@@ -1,28 +1,15 @@
 """External repositories made from the tarballs that sources.lock pins."""
 
-def _cache(ctx):
-    env = ctx.os.environ
-    own = env.get("TFLITE_SPARSE_CACHE")
-    if own:
-        return own + "/sources"
-    return (env.get("XDG_CACHE_HOME") or env["HOME"] + "/.cache") + "/tflite-sparse/sources"
-
-def _locked(ctx):
-    """The (file, sha256) that the lock file gives this package."""
-    for line in ctx.read(ctx.attr._lock).splitlines():
-        fields = [field for field in line.split("#")[0].split(" ") if field]
-        if fields and fields[0] == ctx.name:
-            return fields[3], fields[4]
-    fail("third_party/sources.lock has no line for " + ctx.name)
+load("//third_party:cache.bzl", "cache", "locked")
 
 def _source_impl(ctx):
-    file, sha256 = _locked(ctx)
-    tarball = ctx.path(_cache(ctx) + "/" + file)
+    pinned = locked(ctx, ctx.name)
+    tarball = ctx.path(cache(ctx) + "/sources/" + pinned.file)
     if not tarball.exists:
         fail("%s is missing: run `python3 tools/fetch_sources.py`, which fetches it" % tarball)
 
     # A "download" from the local file is what makes Bazel check the sha256.
-    ctx.download("file://" + str(tarball), "tarball", sha256)
+    ctx.download("file://" + str(tarball), "tarball", pinned.sha256)
     unpack = ["tar", "-xf", "tarball", "--strip-components=%d" % ctx.attr.strip] + ctx.attr.members
     upstreams_own = ["find", ".", "(", "-name", "BUILD*", "-o", "-name", "WORKSPACE*"]
     if not ctx.attr.keep_bzl:
@@ -30,7 +17,7 @@ def _source_impl(ctx):
     for command in [unpack, ["rm", "tarball"], upstreams_own + [")", "-type", "f", "-delete"]]:
         done = ctx.execute(command)
         if done.return_code:
-            fail("%s: %s: %s" % (file, " ".join(command), done.stderr))
+            fail("%s: %s: %s" % (pinned.file, " ".join(command), done.stderr))
     for patch in ctx.attr.patches:
         ctx.patch(patch, strip = 1)
     ctx.symlink(ctx.attr.build_file or Label("//third_party:%s.BUILD" % ctx.name), "BUILD.bazel")

