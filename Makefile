@@ -72,8 +72,9 @@ build/models/.stamp: tools/make_models.py tools/models.lock $(wildcard tflite_sp
 
 # --- native -------------------------------------------------------------------------------------
 
-sources: system-packages
-	@$(PYTHON) tools/fetch_sources.py
+# With the environment's Python, because the compiler comes through its pip.
+sources: system-packages .venv/bin/python
+	@$(BIN)/python tools/fetch_sources.py
 
 # Always asks bazel, which knows best what is stale; the copy changes only when the library did.
 native: sources
