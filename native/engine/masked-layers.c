@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "native/engine/insertion-rule.h"
 #include "native/engine/mask-multiply.h"
 #include "native/engine/node-role.h"
 #include "native/engine/row-analysis.h"
@@ -18,11 +19,34 @@
 // What lies upstream of a mask, up to the nodes that do not work row by row.
 struct producers {
   const struct row_analysis* analysis;
+  const bool* is_compact;
   bool* is_visited;
   struct xnn_masked_layer* layer;
   bool skips;
   const struct xnn_node* first_that_computes_all;
 };
+
+static void visit_window(struct producers* producers,
+                         const struct xnn_node* node) {
+  const struct row_analysis* analysis = producers->analysis;
+  const struct xnn_value* values = analysis->subgraph->values;
+  const uint32_t value_id = node->outputs[0];
+  const struct row_set* rows = analysis->rows[value_id];
+  const bool skips = rows != NULL && (producers->is_compact[value_id] ||
+                                      insertion_pays(values, node, rows));
+  const uint64_t pixels =
+      values[value_id].shape.dim[1] * values[value_id].shape.dim[2];
+  const uint64_t macs = window_operator_macs_per_pixel(node);
+  producers->layer->macs_dense += pixels * macs;
+  producers->layer->macs_kept += (skips ? rows->count : pixels) * macs;
+  producers->skips |= skips;
+  if (skips && producers->layer->op == NULL) {
+    producers->layer->op = xnn_node_type_to_string(node->type);
+  }
+  if (!skips && producers->first_that_computes_all == NULL) {
+    producers->first_that_computes_all = node;
+  }
+}
 
 static void visit(struct producers* producers, uint32_t value_id) {
   const struct row_analysis* analysis = producers->analysis;
@@ -42,29 +66,18 @@ static void visit(struct producers* producers, uint32_t value_id) {
         }
       }
       return;
-    case node_role_window: {
-      const struct xnn_value* output = &values[value_id];
-      const uint64_t pixels = output->shape.dim[1] * output->shape.dim[2];
-      const uint64_t macs = window_operator_macs_per_pixel(node);
-      producers->layer->macs_dense += pixels * macs;
-      producers->layer->macs_kept +=
-          (rows != NULL ? rows->count : pixels) * macs;
-      break;
-    }
+    case node_role_window:
+      visit_window(producers, node);
+      return;
     case node_role_mask:
       // That mask's layer counts what lies behind it.
       producers->skips |= rows != NULL;
       return;
-    default:
-      break;
-  }
-  if (rows != NULL && analysis->nodes[n].role == node_role_window) {
-    producers->skips = true;
-    if (producers->layer->op == NULL) {
-      producers->layer->op = xnn_node_type_to_string(node->type);
-    }
-  } else if (producers->first_that_computes_all == NULL) {
-    producers->first_that_computes_all = node;
+    case node_role_opaque:
+      if (producers->first_that_computes_all == NULL) {
+        producers->first_that_computes_all = node;
+      }
+      return;
   }
 }
 
@@ -78,6 +91,13 @@ static void explain_dense(const struct producers* producers, uint32_t n) {
   } else if (producer == NULL) {
     snprintf(layer->reason, sizeof(layer->reason),
              "the masked value is not computed by this graph");
+  } else if (producers->analysis->rows[producer->outputs[0]] != NULL) {
+    snprintf(
+        layer->reason, sizeof(layer->reason),
+        "a sparsity of %.1f%% saves less than inserting zeros into a dense "
+        "tensor costs: every pixel is computed, masked ones are zeroed",
+        100.0 *
+            (1.0 - (double)layer->kept_pixels / (double)layer->total_pixels));
   } else if (producers->analysis->nodes[producer->id].role ==
              node_role_window) {
     snprintf(layer->reason, sizeof(layer->reason),
@@ -92,8 +112,8 @@ static void explain_dense(const struct producers* producers, uint32_t n) {
 }
 
 static void describe(const struct row_analysis* analysis,
-                     const bool* is_compact, uint32_t n, bool* is_visited,
-                     struct xnn_masked_layer* layer) {
+                     const bool* is_compact, bool is_off, uint32_t n,
+                     bool* is_visited, struct xnn_masked_layer* layer) {
   const struct node_analysis* facts = &analysis->nodes[n];
   const uint32_t output = analysis->subgraph->nodes[n].outputs[0];
   const struct xnn_value* value = &analysis->subgraph->values[output];
@@ -110,11 +130,14 @@ static void describe(const struct row_analysis* analysis,
   if (facts->mask != NULL) {
     layer->kept_pixels = facts->mask->count;
   }
-  struct producers producers = {
-      .analysis = analysis, .is_visited = is_visited, .layer = layer};
+  struct producers producers = {.analysis = analysis,
+                                .is_compact = is_compact,
+                                .is_visited = is_visited,
+                                .layer = layer};
   visit(&producers, facts->multiply.input_id);
-  if (is_compact == NULL) {
+  if (is_off) {
     layer->macs_kept = layer->macs_dense;
+    layer->op = NULL;
     snprintf(layer->reason, sizeof(layer->reason), "sparsity is off");
   } else if (!producers.skips) {
     explain_dense(&producers, n);
@@ -133,7 +156,7 @@ size_t masked_layers_count(const struct row_analysis* analysis) {
 }
 
 bool masked_layers_describe(const struct row_analysis* analysis,
-                            const bool* is_compact,
+                            const bool* is_compact, bool is_off,
                             struct xnn_masked_layer* layers) {
   const size_t num_nodes = analysis->subgraph->num_nodes;
   bool* is_visited = xnn_allocate_memory(max(num_nodes, 1));
@@ -143,7 +166,7 @@ bool masked_layers_describe(const struct row_analysis* analysis,
   for (uint32_t n = 0; n < num_nodes; n++) {
     if (analysis->nodes[n].verdict != mask_verdict_not_a_mask) {
       memset(is_visited, 0, num_nodes);
-      describe(analysis, is_compact, n, is_visited, layers++);
+      describe(analysis, is_compact, is_off, n, is_visited, layers++);
     }
   }
   xnn_release_memory(is_visited);

@@ -16,11 +16,10 @@ extern "C" {
 // Multiplies of the graph that are masks or look like ones.
 size_t masked_layers_count(const struct row_analysis* analysis);
 
-// Describes them, in execution order, for a mode that is not `off` and the
-// chosen forms, or for `off` if is_compact is NULL. Returns false when out of
-// memory.
+// Describes them, in execution order, for the chosen forms, or for the mode
+// `off`. Returns false when out of memory.
 bool masked_layers_describe(const struct row_analysis* analysis,
-                            const bool* is_compact,
+                            const bool* is_compact, bool is_off,
                             struct xnn_masked_layer* layers);
 
 #ifdef __cplusplus

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "native/engine/insertion-rule.h"
 #include "native/engine/node-role.h"
 #include "native/engine/row-analysis.h"
 #include "native/engine/row-copy-operator.h"
@@ -177,7 +178,9 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
   const uint32_t output = node->outputs[0];
   const struct row_set* input_rows = stored_rows(rewrite, input);
   const struct row_set* output_rows = rewrite->analysis->rows[output];
-  const bool scatter = output_rows != NULL && !rewrite->is_compact[output];
+  const bool is_dense = output_rows != NULL && !rewrite->is_compact[output];
+  const bool scatter =
+      is_dense && insertion_pays(rewrite->subgraph->values, node, output_rows);
   rewrite->nonzero[output] = output_rows;
 
   struct xnn_node* appended;
@@ -185,7 +188,7 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
       append_with_inputs(rewrite, n, input_rows, &appended);
   const bool runs_unchanged =
       (input_rows == NULL && output_rows == NULL) ||
-      (input_rows == output_rows && !scatter &&
+      (input_rows == output_rows && !is_dense &&
        window_operator_is_pointwise(rewrite->subgraph->values, node));
   if (status != xnn_status_success || runs_unchanged) {
     return status;
@@ -197,8 +200,9 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
   const struct xnn_value* values = rewrite->subgraph->values;
   row_plan_describe(plan, &values[appended->inputs[0]], &values[output]);
   plan->input = input_rows;
-  plan->output = output_rows;
+  plan->output = is_dense && !scatter ? NULL : output_rows;
   plan->scatter = scatter;
+  plan->zeroed_outside = is_dense && !scatter ? output_rows : NULL;
   window_operator_attach(values, appended, plan);
   return xnn_status_success;
 }

@@ -39,6 +39,9 @@ struct row_plan {
   // The output tensor is dense: rows go to their pixels, masked pixels get
   // zero rows. Otherwise it is compact by `output` (dense if that is NULL).
   bool scatter;
+  // Rows outside of which a dense output is zeroed after every row was
+  // computed; NULL if there is nothing to zero.
+  const struct row_set* zeroed_outside;
   // Bytes from one row to the next, and the byte that zero rows are made of
   // (the zero point of quantised types).
   size_t input_row_bytes;
@@ -74,6 +77,12 @@ static inline size_t row_plan_computed_rows(const struct row_plan* plan) {
 static inline size_t row_plan_output_rows(const struct row_plan* plan) {
   return plan->scatter ? (size_t)plan->output_height * plan->output_width
                        : row_plan_computed_rows(plan);
+}
+
+// Whether the operator reads and writes rows in upstream's way, from dense to
+// dense tensor.
+static inline bool row_plan_is_dense(const struct row_plan* plan) {
+  return plan->input == NULL && plan->output == NULL;
 }
 
 // Where row `row` of the computed ones is stored in the output tensor.

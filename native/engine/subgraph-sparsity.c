@@ -57,9 +57,8 @@ static enum xnn_status use_masks(const struct row_analysis* analysis,
   if (sparsity->layers != NULL && is_compact != NULL &&
       (mode != xnn_sparsity_mode_compact ||
        layout_choose(analysis, is_compact)) &&
-      masked_layers_describe(analysis,
-                             mode == xnn_sparsity_mode_off ? NULL : is_compact,
-                             sparsity->layers)) {
+      masked_layers_describe(analysis, is_compact,
+                             mode == xnn_sparsity_mode_off, sparsity->layers)) {
     status = mode == xnn_sparsity_mode_off
                  ? xnn_status_success
                  : rewrite_run(analysis, is_compact, &sparsity->plans);

@@ -22,6 +22,10 @@
 // Upstream's rule for how finely rows are split between threads.
 static const size_t kTilesPerThread = 5;
 
+// A block of weights of this size stays in the second-level cache of every
+// machine we care for, beside the rows that it is applied to.
+static const size_t kWeightBytesPerTask = 256 * 1024;
+
 static uint32_t same_padding_before(size_t input, size_t output,
                                     uint32_t kernel, uint32_t stride,
                                     uint32_t dilation) {
@@ -258,6 +262,14 @@ static enum xnn_status create_window_operator(
     size_t num_values, struct xnn_operator_data* opdata,
     struct xnn_code_cache* code_cache, xnn_weights_cache_t weights_cache) {
   struct row_plan* plan = node->row_plan;
+  if (row_plan_is_dense(plan)) {
+    const enum xnn_status status = plan->create(
+        node, values, num_values, opdata, code_cache, weights_cache);
+    if (status == xnn_status_success) {
+      opdata->operator_objects[0]->row_plan = plan;
+    }
+    return status;
+  }
   struct xnn_node upstream_node = *node;
   // The indirection buffer holds what no later pass could derive again.
   upstream_node.flags &= ~(uint32_t)XNN_FLAG_TRANSIENT_INDIRECTION_BUFFER;
@@ -292,26 +304,48 @@ static size_t rows_per_task(size_t num_rows, pthreadpool_t threadpool) {
              : divide_round_up(num_rows, num_threads * kTilesPerThread);
 }
 
+// Channels whose weights stay in cache while all rows pass by, and no more than
+// give every thread some tiles.
+static size_t channels_per_task(const struct xnn_operator* op,
+                                size_t num_row_tiles,
+                                pthreadpool_t threadpool) {
+  const size_t nr = op->ukernel.igemm.nr;
+  const size_t in_cache =
+      kWeightBytesPerTask / op->context.igemm.igemm.w_stride;
+  size_t channels = min(op->group_output_channels, max(in_cache / nr, 1) * nr);
+  const size_t num_threads = pthreadpool_get_threads_count(threadpool);
+  if (num_threads > 1) {
+    const size_t for_threads =
+        divide_round_up(op->group_output_channels * num_row_tiles,
+                        num_threads * kTilesPerThread);
+    channels = min(channels, round_up(for_threads, nr));
+  }
+  return channels;
+}
+
 static void finish_igemm(const struct row_plan* plan, struct xnn_operator* op,
-                         size_t batch_size, bool refill) {
+                         size_t batch_size, pthreadpool_t threadpool,
+                         bool refill) {
   struct igemm_context* context = &op->context.igemm.igemm;
   struct compute_parameters* compute = &op->compute[0];
+  const size_t mr = compute->tile[0];
+  const size_t num_rows = row_plan_computed_rows(plan);
   if (refill) {
-    point_igemm(plan, op, compute->tile[0]);
+    point_igemm(plan, op, mr);
   }
   context->indirect_a = op->indirection_buffer;
   context->zero = op->zero_buffer;
   context->ba_stride = row_plan_input_rows(plan) * plan->input_row_bytes;
   context->bc_stride = row_plan_output_rows(plan) * plan->output_row_bytes;
-  if (plan->scatter) {
-    compute->type = xnn_parallelization_type_4d_tile_2d;
-    compute->task_4d_tile_2d =
-        (pthreadpool_task_4d_tile_2d_t)window_task_igemm_scatter;
-    compute->range[0] = batch_size;
-    compute->range[1] = op->groups;
-    compute->range[2] = row_plan_computed_rows(plan);
-    compute->range[3] = op->group_output_channels;
-  }
+  compute->type = xnn_parallelization_type_4d_tile_2d;
+  compute->task_4d_tile_2d = (pthreadpool_task_4d_tile_2d_t)window_task_igemm;
+  compute->range[0] = batch_size;
+  compute->range[1] = op->groups;
+  compute->range[2] = op->group_output_channels;
+  compute->range[3] = num_rows;
+  compute->tile[0] = channels_per_task(
+      op, batch_size * op->groups * divide_round_up(num_rows, mr), threadpool);
+  compute->tile[1] = mr;
 }
 
 static void finish_dwconv(const struct row_plan* plan, struct xnn_operator* op,
@@ -371,19 +405,32 @@ static void finish_max_pooling(const struct row_plan* plan,
   compute->tile[0] = rows_per_task(num_rows, threadpool);
 }
 
-static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
-                                               struct xnn_value* values,
-                                               size_t num_values,
-                                               pthreadpool_t threadpool) {
+// Appends to the operator's tasks one that zeroes the masked pixels.
+static void zero_afterwards(const struct row_plan* plan,
+                            struct xnn_operator* op, size_t batch_size,
+                            pthreadpool_t threadpool) {
+  struct compute_parameters* compute = &op->compute[0];
+  while (compute->type != xnn_parallelization_type_invalid &&
+         compute->task_2d_tile_1d !=
+             (pthreadpool_task_2d_tile_1d_t)window_task_zero) {
+    compute++;
+  }
+  const struct row_set* rows = plan->zeroed_outside;
+  const size_t num_masked = (size_t)rows->height * rows->width - rows->count;
+  compute->type = xnn_parallelization_type_2d_tile_1d;
+  compute->task_2d_tile_1d = (pthreadpool_task_2d_tile_1d_t)window_task_zero;
+  compute->range[0] = batch_size;
+  compute->range[1] = num_masked;
+  compute->tile[0] = rows_per_task(num_masked, threadpool);
+}
+
+static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
+                                    struct xnn_value* values, size_t num_values,
+                                    pthreadpool_t threadpool) {
   struct xnn_operator* op = opdata->operator_objects[0];
   struct row_plan* plan = op->row_plan;
   struct xnn_value* input = &values[opdata->inputs[0]];
   struct xnn_value* output = &values[opdata->outputs[0]];
-  enum xnn_status status = row_plan_check_input(plan, input);
-  if (status != xnn_status_success) {
-    return status;
-  }
-
   const size_t batch_size = input->shape.dim[0];
   const struct xnn_shape input_shape = input->shape;
   const size_t output_size = output->size;
@@ -393,7 +440,8 @@ static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
   const bool refill = op->last_input_width != num_pointers;
   input->shape.dim[1] = 1;
   input->shape.dim[2] = num_pointers;
-  status = plan->reshape(opdata, values, num_values, threadpool);
+  enum xnn_status status =
+      plan->reshape(opdata, values, num_values, threadpool);
   input->shape = input_shape;
   output->size = output_size;
   if (status != xnn_status_success &&
@@ -412,11 +460,33 @@ static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
   } else if (op->ukernel.type == xnn_microkernel_type_dwconv) {
     finish_dwconv(plan, op, opdata, batch_size, threadpool, refill);
   } else {
-    finish_igemm(plan, op, batch_size, refill);
+    finish_igemm(plan, op, batch_size, threadpool, refill);
   }
   return opdata->workspace_size > workspace_size
              ? xnn_status_reallocation_required
              : status;
+}
+
+static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
+                                               struct xnn_value* values,
+                                               size_t num_values,
+                                               pthreadpool_t threadpool) {
+  struct xnn_operator* op = opdata->operator_objects[0];
+  const struct row_plan* plan = op->row_plan;
+  const struct xnn_value* input = &values[opdata->inputs[0]];
+  enum xnn_status status = row_plan_check_input(plan, input);
+  if (status != xnn_status_success) {
+    return status;
+  }
+  status = row_plan_is_dense(plan)
+               ? plan->reshape(opdata, values, num_values, threadpool)
+               : reshape_rows(opdata, values, num_values, threadpool);
+  if (plan->zeroed_outside != NULL && input->shape.dim[0] != 0 &&
+      (status == xnn_status_success ||
+       status == xnn_status_reallocation_required)) {
+    zero_afterwards(plan, op, input->shape.dim[0], threadpool);
+  }
+  return status;
 }
 
 void window_operator_attach(const struct xnn_value* values,

@@ -28,18 +28,23 @@ static void* at(const void* base, size_t offset) {
   return (void*)((uintptr_t)base + offset);
 }
 
+static void zero_masked(const struct row_plan* plan, const struct row_set* rows,
+                        void* output, size_t start, size_t end, size_t bytes) {
+  for (size_t i = start; i < end; i++) {
+    const size_t pixel = rows->pixel[rows->count + i];
+    memset(at(output, pixel * plan->output_row_bytes), plan->output_zero,
+           bytes);
+  }
+}
+
 // Zeroes, in `bytes` of each row from `output` on, as large a share of the
 // masked pixels as [row_start, row_start + num_rows) is of the kept ones.
 static void insert_zeros(const struct row_plan* plan, void* output,
                          size_t row_start, size_t num_rows, size_t bytes) {
   const size_t kept = plan->output->count;
   const size_t masked = (size_t)plan->output_height * plan->output_width - kept;
-  const size_t end = (row_start + num_rows) * masked / kept;
-  for (size_t i = row_start * masked / kept; i < end; i++) {
-    const size_t pixel = plan->output->pixel[kept + i];
-    memset(at(output, pixel * plan->output_row_bytes), plan->output_zero,
-           bytes);
-  }
+  zero_masked(plan, plan->output, output, row_start * masked / kept,
+              (row_start + num_rows) * masked / kept, bytes);
 }
 
 // How many rows from `row` on are stored one after the other.
@@ -52,34 +57,45 @@ static size_t run_length(const struct row_plan* plan, size_t row, size_t end) {
   return next - row;
 }
 
-void window_task_igemm_scatter(const struct igemm_context* context,
-                               size_t batch, size_t group, size_t row_start,
-                               size_t channel_start, size_t num_rows,
-                               size_t num_channels) {
+static void run_igemm(const struct igemm_context* context, size_t batch,
+                      size_t group, size_t channel, size_t row,
+                      size_t num_channels, size_t num_rows, void* output,
+                      size_t output_row_bytes) {
+  context->ukernel.function[XNN_UARCH_DEFAULT](
+      num_rows, num_channels, context->kc, context->ks_scaled,
+      at(context->indirect_a, row * context->ks * sizeof(void*)),
+      at(context->packed_w,
+         group * context->gw_stride + channel * context->w_stride),
+      output, output_row_bytes, context->cn_stride,
+      context->a_offset + group * context->ga_stride +
+          batch * context->ba_stride,
+      context->zero, &context->params);
+}
+
+void window_task_igemm(const struct igemm_context* context, size_t batch,
+                       size_t group, size_t channel_start, size_t row_start,
+                       size_t num_channels, size_t num_rows) {
   const struct xnn_operator* op = operator_of(context);
   const struct row_plan* plan = op->row_plan;
+  void* output =
+      at(context->c, batch * context->bc_stride + group * context->gc_stride +
+                         (channel_start << context->log2_csize));
+  if (!plan->scatter) {
+    run_igemm(context, batch, group, channel_start, row_start, num_channels,
+              num_rows, at(output, row_start * context->cm_stride),
+              context->cm_stride);
+    return;
+  }
+
   const size_t nr = op->ukernel.igemm.nr;
   const size_t channels_per_pass =
       max((kTileBytes / num_rows >> context->log2_csize) / nr, 1) * nr;
   alignas(64) uint8_t tile[kTileBytes];
-
-  const void** pointers =
-      at(context->indirect_a, row_start * context->ks * sizeof(void*));
-  void* output =
-      at(context->c, batch * context->bc_stride + group * context->gc_stride +
-                         (channel_start << context->log2_csize));
-  const void* weights =
-      at(context->packed_w,
-         group * context->gw_stride + channel_start * context->w_stride);
   for (size_t n = 0; n < num_channels; n += channels_per_pass) {
     const size_t channels = min(channels_per_pass, num_channels - n);
     const size_t bytes = channels << context->log2_csize;
-    context->ukernel.function[XNN_UARCH_DEFAULT](
-        num_rows, channels, context->kc, context->ks_scaled, pointers,
-        at(weights, n * context->w_stride), tile, bytes, context->cn_stride,
-        context->a_offset + group * context->ga_stride +
-            batch * context->ba_stride,
-        context->zero, &context->params);
+    run_igemm(context, batch, group, channel_start + n, row_start, channels,
+              num_rows, tile, bytes);
     for (size_t r = 0; r < num_rows; r++) {
       const size_t pixel = plan->output->pixel[row_start + r];
       memcpy(
@@ -161,4 +177,14 @@ void window_task_max_pooling(const struct max_pooling_context* context,
   if (plan->scatter) {
     insert_zeros(plan, output, row_start, num_rows, plan->output_row_bytes);
   }
+}
+
+void window_task_zero(const void* context, size_t batch, size_t start,
+                      size_t count) {
+  const struct xnn_operator* op = operator_of(context);
+  const struct row_plan* plan = op->row_plan;
+  zero_masked(plan, plan->zeroed_outside,
+              at(op->output,
+                 batch * row_plan_output_rows(plan) * plan->output_row_bytes),
+              start, start + count, plan->output_row_bytes);
 }

@@ -130,7 +130,7 @@ TEST_P(MaskedGraph, BranchesWithDifferentMasks) {
   const size_t a =
       graph_.Mask(graph_.Convolution(x, 16, kSquare), NewMask(8, 8));
   const size_t b =
-      graph_.Mask(graph_.Convolution(x, 16, kPointwise), NewMask(8, 8));
+      graph_.Mask(graph_.Convolution(x, 16, kSquare), NewMask(8, 8));
   graph_.Output(graph_.Convolution(graph_.Concatenate(a, b), 8, kPointwise));
   graph_.Output(graph_.Binary(a, b, xnn_binary_add));
   Expect({kInsert, kInsert});
@@ -155,7 +155,7 @@ TEST_P(MaskedGraph, MaskAfterPooling) {
 
 TEST_P(MaskedGraph, MeanReadsADenseTensor) {
   size_t x = graph_.Input({7, 7, 16});
-  x = graph_.Mask(graph_.Convolution(x, 24, kPointwise), NewMask(7, 7));
+  x = graph_.Mask(graph_.Convolution(x, 24, kSquare), NewMask(7, 7));
   graph_.Output(graph_.Mean(x));
   Expect({kInsert});
 }
