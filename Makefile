@@ -18,7 +18,8 @@ tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
 litert-1_PACKAGES := ai-edge-litert==1.4.0
 
 .PHONY: help setup demo test lint bench wheel clean
-.PHONY: native native-test python-test system-packages sources runtimes models fetched-models format
+PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
+.PHONY: native native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
 help:
 	@echo 'make setup   environment in .venv, system packages, sources'
@@ -31,6 +32,7 @@ help:
 	@echo 'make clean   remove what was built here (the user cache stays)'
 
 setup: system-packages sources .venv/.full-stamp runtimes
+	@echo 'ready: make demo, make test, or source .venv/bin/activate'
 
 # --- environments -------------------------------------------------------------------------------
 
@@ -94,8 +96,20 @@ demo: native .venv/.light-stamp models
 
 test: lint native-test python-test
 
-python-test: native .venv/.full-stamp runtimes models
+python-test: $(PYTHON_TESTS)
+
+python-test-main: native .venv/.full-stamp models
 	$(BIN)/python -m pytest
+
+# The same tests in every interpreter; `python-test-main` has run them in ai-edge-litert 2.
+python-test-tensorflow: python-test-main
+	$(BIN)/python -m pytest tests/runtime --runtime tensorflow
+
+python-test-tflite-runtime: native models .venvs/tflite-runtime/.stamp
+	.venvs/tflite-runtime/bin/python -m pytest tests/runtime --runtime tflite-runtime
+
+python-test-litert-1: native models .venvs/litert-1/.stamp
+	.venvs/litert-1/bin/python -m pytest tests/runtime --runtime ai-edge-litert
 
 lint: .venv/.light-stamp
 	$(BIN)/ruff check .

@@ -184,11 +184,18 @@ class Interpreter:
             raise OptionError("profiling is off; make the Interpreter with profile=True")
         with self._lock:
             self._live()
-            rows = delegate_report(self._delegate).get("profile", [])
-        if not rows:
+            report = delegate_report(self._delegate)
+        if not report.get("profile"):
             raise OptionError("there is no profile yet; call invoke() first")
-        names = OpTime.__dataclass_fields__
-        return Profile(tuple(OpTime(**{name: row[name] for name in names}) for row in rows))
+        forms = {layer["layer"]: layer["form"] for layer in report["layers"]}
+        return Profile(
+            tuple(
+                OpTime(
+                    row["op"], row["layer"], forms.get(row["layer"], "dense"), row["microseconds"]
+                )
+                for row in report["profile"]
+            )
+        )
 
     def close(self) -> None:
         """Free the interpreter and its delegate now; later calls raise ValueError."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflite_sparse.errors import DelegateError
-from tflite_sparse.measure.environment import peak_memory_mb
+from tflite_sparse.measure.environment import peak_memory_mb, reset_peak_memory
 from tflite_sparse.measure.variants import load_variant, random_inputs, set_inputs
 from tflite_sparse.runtime import Runtime, find_runtime
 
@@ -25,7 +25,7 @@ class Cold:
     Attributes:
         load_ms: from the bytes of the model to allocated tensors.
         first_ms: the first inference.
-        memory_mb: by how much loading and one inference raised the most memory of the process.
+        memory_mb: the most memory that loading and one inference took, beside the model file's own bytes.
     """
 
     load_ms: float
@@ -50,7 +50,7 @@ def _main() -> None:
     runtime_name, mode, threads, path = sys.argv[1:]
     runtime = find_runtime(runtime_name)
     content = Path(path).read_bytes()
-    before = peak_memory_mb()
+    before = reset_peak_memory()
     variant = load_variant(runtime, mode, content, int(threads), label=path)
     set_inputs(variant, random_inputs(variant, seed=0))
     first_ms = variant.run_ms()
