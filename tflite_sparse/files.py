@@ -22,7 +22,13 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         raise IsADirectoryError(
             f"cannot write {target}: expected a file name, found a folder; name a file inside it"
         )
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise OSError(
+            f"cannot write {target}: {error.strerror}; name a file in a folder that exists and can "
+            "be written"
+        ) from error
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)

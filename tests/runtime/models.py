@@ -18,21 +18,27 @@ FLOAT = (
     "pose_landmark_full",
 )
 INT8 = ("face_landmark_int8", "iris_landmark_int8")
+MASKED_INT8 = ("face_landmark_int8-s30", "face_landmark_int8-s50")
 MASKED = (
     "face_landmark_fp32-s30",
     "face_landmark_fp32-s50",
     "face_detection_short_range-s30",
     "face_detection_short_range-s50",
-    "face_landmark_int8-s30",
-    "face_landmark_int8-s50",
 )
 SMALL = "face_detection_short_range"
 
 
 def content(name):
     """Bytes of a fetched or made model."""
-    path = made(name) if name in INT8 + MASKED else fetched(name)
+    path = made(name) if name in INT8 + MASKED_INT8 + MASKED else fetched(name)
     return path.read_bytes()
+
+
+def expected(name):
+    """Input and outputs of an int8 model, from ai-edge-litert 2.3's built-in XNNPACK delegate."""
+    arrays = np.load(made(name).with_suffix(".expected.npz"))
+    first, *outputs = (arrays[key] for key in arrays.files)
+    return [first], outputs
 
 
 def inputs(interpreter, seed=0):

@@ -22,9 +22,9 @@ VARIANTS = (*MODES, STOCK)
 
 Arrays = list[npt.NDArray[Any]]
 
-# Float outputs may differ by rounding only: float32 has 6e-8, a deep network adds up some hundreds
-# of such steps, and the result is compared with the largest magnitude of the tensor.
-_FLOAT_TOLERANCE = 1e-4
+# Float outputs may differ by rounding only, relative to the largest magnitude of their tensor. Stock
+# kernels of different releases are 2e-4 apart at the end of MediaPipe's pose_landmark_full.
+_FLOAT_TOLERANCE = 5e-4
 # 8-bit: kernels of different ages round halves differently, on few values.
 _INT_SHARE = 0.01
 
@@ -125,7 +125,7 @@ def difference(expected: Arrays, found: Arrays) -> tuple[float, bool]:
 
     Returns:
         The largest difference, in floats relative to the largest magnitude of its tensor, in
-        integers in units; and whether it is allowed: floats within 1e-4, integers within one unit
+        integers in units; and whether it is allowed: floats within 5e-4, integers within one unit
         on at most 1% of a tensor's values (or on one value).
     """
     worst, allowed = 0.0, True

@@ -1,0 +1,353 @@
+"""`tflite-sparse bench`: the latency of models with masks, beside the stock runtime."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflite_sparse.errors import DelegateError, OptionError
+from tflite_sparse.files import write_atomically
+from tflite_sparse.measure import environment
+from tflite_sparse.measure.case import Result, Settings, Task, measure_task
+from tflite_sparse.measure.plot import plot_speed_up
+from tflite_sparse.measure.variants import MODES, STOCK, Arrays
+from tflite_sparse.runtime import RUNTIME_NAMES, find_runtime
+from tflite_sparse.table import format_table
+
+_EPILOG = """\
+examples:
+  tflite-sparse bench masked.tflite
+  tflite-sparse bench model.tflite --sweep 0,0.1,0.2,0.3,0.4,0.5 --plot speedup.png
+  tflite-sparse bench masked.tflite --against model.tflite --threads 1,2,4 --cpu 0-3 --json
+
+Variants are timed in interleaved rounds on the same input, after it was checked that they give the
+same outputs. Speed-ups carry a 95% interval (block bootstrap over the rounds). `ideal` is
+1 / (1 - share of multiply-accumulates masked), `reached` the speed-up as a share of it.
+
+exit codes: 0 done; 1 outputs differ, or the figures would mean nothing (emulation); 2 bad usage or
+bad input; 130 interrupted, nothing written
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `bench` to the command line."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure the latency of models with masks",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=".tflite files")
+    parser.add_argument("--threads", type=_threads, default=[1], metavar="N,N", help="default 1")
+    parser.add_argument(
+        "--sweep",
+        type=_shares,
+        metavar="S,S",
+        help="put random masks of each sparsity on the model",
+    )
+    parser.add_argument(
+        "--sparsity-mode",
+        type=_modes,
+        default=list(MODES),
+        metavar="M,M",
+        help=f"modes to measure: {', '.join(MODES)} (default all)",
+    )
+    parser.add_argument(
+        "--against",
+        default=STOCK,
+        metavar="WHAT",
+        help="what speed-ups are relative to: stock (the runtime's built-in delegate), off (ours, "
+        "without skipping), or a .tflite file that the stock runtime runs. With --sweep it runs "
+        "the model without masks. Default stock",
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="per table, default 10")
+    parser.add_argument("--rounds", type=int, help="rounds per table, instead of --seconds")
+    parser.add_argument("--warmup", type=int, default=3, help="inferences first, default 3")
+    parser.add_argument("--input", type=Path, metavar="F.npy", help="default: random numbers")
+    parser.add_argument("--seed", type=int, default=0, help="of masks, input and order, default 0")
+    parser.add_argument("--cpu", type=_cpus, metavar="N,N-N", help="stay on these cpus")
+    parser.add_argument("--runtime", choices=RUNTIME_NAMES, help="default: the first installed")
+    parser.add_argument("--profile", action="store_true", help="also print time per operation")
+    parser.add_argument(
+        "--no-cold", action="store_true", help="leave out load time, first inference and memory"
+    )
+    parser.add_argument("--json", action="store_true", help="only JSON on standard output")
+    parser.add_argument("--csv", type=Path, metavar="F.csv", help="write the rows to a file")
+    parser.add_argument("--plot", type=Path, metavar="F.png", help="draw speed-up over sparsity")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure; returns the exit code."""
+    settings = _settings(args)
+    tasks = list(_tasks(args))
+    if args.cpu:
+        _pin(args.cpu)
+    emulated = environment.emulation()
+    machine = environment.describe_machine(settings.runtime)
+    before = environment.read_state()
+    results = []
+    for number, task in enumerate(tasks, 1):
+        with _Progress(f"[{number}/{len(tasks)}] {_title(task)}") as progress:
+            result = measure_task(task, settings, timing=emulated is None, progress=progress)
+        if result:
+            results.append(result)
+            if not args.json:
+                print(_table(result), flush=True)
+    if emulated is not None:
+        raise DelegateError(
+            f"all variants give the same outputs, but this is emulation ({emulated}): times would "
+            "mean nothing, so none were taken; run it on the real machine"
+        )
+    after = environment.read_state()
+    doubts = environment.warnings(before, after)
+    doubts += [doubt for result in results for doubt in result.doubts]
+    if args.csv:
+        write_atomically(args.csv, _csv(results).encode())
+    if args.plot:
+        write_atomically(args.plot, plot_speed_up(results))
+    record = {
+        "machine": environment.as_dict(machine),
+        "before": environment.as_dict(before),
+        "after": environment.as_dict(after),
+        "cpus": args.cpu,
+        "warnings": doubts,
+        "results": [result.to_dict() for result in results],
+    }
+    if args.json:
+        print(json.dumps(record, indent=1))
+    else:
+        print(_machine_lines(record["machine"], record["after"]))
+    for doubt in doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    if not args.seconds > 0:
+        raise OptionError(f"--seconds: expected a positive number, found {args.seconds}")
+    for name, least in (("rounds", 1), ("warmup", 0), ("seed", 0)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise OptionError(f"--{name}: expected at least {least}, found {value}")
+    return Settings(
+        runtime=find_runtime(args.runtime),
+        modes=(*args.sparsity_mode, STOCK),
+        warmup=args.warmup,
+        seconds=args.seconds,
+        rounds=args.rounds,
+        seed=args.seed,
+        profile=args.profile,
+        cold=not args.no_cold,
+    )
+
+
+def _tasks(args: argparse.Namespace) -> Iterator[Task]:
+    against, other = args.against, None
+    if against not in (STOCK, "off"):
+        other = _read(Path(against), "--against: expected stock, off or a file; ")
+        against = STOCK
+    inputs = _inputs(args.input) if args.input else None
+    for path in map(Path, args.models):
+        content = _read(path)
+        for threads in args.threads:
+            if args.sweep is None:
+                yield Task(path.stem, content, threads, None, against, other, inputs)
+                continue
+            from tflite_sparse.measure.sweep import masked
+
+            for sparsity in args.sweep:
+                model = masked(content, sparsity, args.seed)
+                reference = other or (content if sparsity else None)
+                yield Task(path.stem, model, threads, sparsity, against, reference, inputs)
+
+
+def _read(path: Path, hint: str = "") -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OptionError(f"{hint}cannot read {path}: {error.strerror}") from error
+
+
+def _inputs(path: Path) -> Arrays:
+    try:
+        return [np.load(path, allow_pickle=False)]
+    except (OSError, ValueError) as error:
+        raise OptionError(f"--input: expected a .npy file; {path}: {error}") from error
+
+
+def _pin(cpus: list[int]) -> None:
+    try:
+        environment.pin(cpus)
+    except ValueError as error:
+        raise OptionError(f"--cpu: {error}") from error
+
+
+def _title(task: Task) -> str:
+    threads = "1 thread" if task.threads == 1 else f"{task.threads} threads"
+    sparsity = "" if task.sparsity is None else f", sparsity {task.sparsity:.0%}"
+    return f"{task.label}{sparsity}, {threads}"
+
+
+def _table(result: Result) -> str:
+    against = f"{result.task.against}, without masks" if result.task.reference else ""
+    rows = []
+    for row in result.rows:
+        ratio = row.speed_up
+        cold = row.cold
+        rows.append(
+            (
+                row.name,
+                f"{row.latency.median:.3f}",
+                f"{row.latency.p10:.3f}",
+                f"{row.latency.p90:.3f}",
+                f"{row.latency.mean:.3f}",
+                f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
+                f"{ratio.value / result.ideal:.0%}",
+                f"{cold.load_ms:.1f}" if cold else None,
+                f"{cold.first_ms:.1f}" if cold else None,
+                f"{cold.memory_mb:.1f}" if cold else None,
+            )
+        )
+    headers = ("variant", "median ms", "p10", "p90", "mean", "speed-up", "reached", "load ms",
+               "first ms", "memory MB")  # fmt: skip
+    skipped = sum(layer.accelerated for layer in result.report.layers)
+    lines = [
+        f"\n{_title(result.task)}",
+        f"{result.mac_sparsity:.1%} of {result.macs / 1e6:.1f} M multiply-accumulates masked: ideal "
+        f"speed-up {result.ideal:.2f}; {skipped} of {len(result.report.layers)} masked layers "
+        f"skip; {result.rounds} rounds" + (f"; reference: {against}" if against else ""),
+        format_table(headers, rows),
+    ]
+    if result.profile:
+        lines += ["", str(result.profile)]
+    return "\n".join(lines)
+
+
+def _machine_lines(machine: dict[str, Any], after: dict[str, Any]) -> str:
+    state = ", ".join(
+        part
+        for part in (
+            f"governor {after['governor']}" if after["governor"] else "",
+            f"{max(after['frequency_mhz']):.0f} MHz" if after["frequency_mhz"] else "",
+            f"{after['temperature_c']:.0f} degrees C" if after["temperature_c"] else "",
+            f"load {after['load']:.1f}",
+        )
+        if part
+    )
+    return (
+        f"\n{machine['cpu']} ({machine['board']}), {machine['cores']} cores, {state}\n"
+        f"{machine['runtime']}, tflite-sparse {machine['tflite_sparse']}, "
+        f"Python {machine['python']}, Linux {machine['kernel']} {machine['architecture']}"
+    )
+
+
+def _csv(results: list[Result]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        (
+            "model",
+            "sparsity",
+            "threads",
+            "mac_sparsity",
+            "ideal",
+            "variant",
+            "median_ms",
+            "p10_ms",
+            "p90_ms",
+            "mean_ms",
+            "speed_up",
+            "speed_up_low",
+            "speed_up_high",
+            "load_ms",
+            "first_ms",
+            "memory_mb",
+        )
+    )
+    for result in results:
+        for row in result.rows:
+            cold = asdict(row.cold) if row.cold else {}
+            writer.writerow(
+                (
+                    result.task.label,
+                    result.task.sparsity,
+                    result.task.threads,
+                    result.mac_sparsity,
+                    result.ideal,
+                    row.name,
+                    row.latency.median,
+                    row.latency.p10,
+                    row.latency.p90,
+                    row.latency.mean,
+                    row.speed_up.value,
+                    row.speed_up.low,
+                    row.speed_up.high,
+                    *cold.values(),
+                )
+            )
+    return file.getvalue()
+
+
+class _Progress:
+    """A line on standard error: rewritten in place on a terminal, else written once."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> Callable[[float], None]:
+        self._show(f"{self._title} ...", end="" if self._live else "\n")
+        return self._update
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._show("\r\x1b[K", end="")
+
+    def _update(self, share: float) -> None:
+        if self._live:
+            self._show(f"\r{self._title} {share:4.0%}", end="")
+
+    @staticmethod
+    def _show(text: str, end: str) -> None:
+        print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _threads(text: str) -> list[int]:
+    numbers = [int(part) for part in text.split(",")]
+    if any(not 1 <= number <= 1024 for number in numbers):
+        raise argparse.ArgumentTypeError(f"expected numbers from 1 to 1024, found {text}")
+    return numbers
+
+
+def _shares(text: str) -> list[float]:
+    shares = [float(part) for part in text.split(",")]
+    if any(not 0 <= share < 1 for share in shares):
+        raise argparse.ArgumentTypeError(f"expected shares of at least 0 and below 1, found {text}")
+    return shares
+
+
+def _modes(text: str) -> list[str]:
+    modes = text.split(",")
+    if any(mode not in MODES for mode in modes) or len(set(modes)) < len(modes):
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(MODES)}, found {text}")
+    return modes
+
+
+def _cpus(text: str) -> list[int]:
+    cpus: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        cpus.update(range(int(first), int(last or first) + 1))
+    if not cpus:
+        raise argparse.ArgumentTypeError(f"expected cpus like 0,2-3, found {text}")
+    return sorted(cpus)

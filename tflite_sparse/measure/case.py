@@ -1,0 +1,267 @@
+"""One line of a benchmark: one model at one sparsity and number of threads, in all variants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tflite_sparse.errors import DelegateError, MaskError
+from tflite_sparse.measure.cold import Cold, measure_cold
+from tflite_sparse.measure.macs import count_macs
+from tflite_sparse.measure.rounds import measure
+from tflite_sparse.measure.statistics import Ratio, Summary, speed_up, summarize
+from tflite_sparse.measure.variants import (
+    STOCK,
+    Arrays,
+    Variant,
+    difference,
+    load_variant,
+    random_inputs,
+    set_inputs,
+)
+from tflite_sparse.report import Profile, SparsityReport
+from tflite_sparse.runtime import Runtime
+
+#: Name of the row that speed-ups are relative to, where it is not one of the variants.
+REFERENCE = "reference"
+
+_PROFILED_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure; see `tflite-sparse bench --help`."""
+
+    runtime: Runtime
+    modes: tuple[str, ...]
+    warmup: int
+    seconds: float
+    rounds: int | None
+    seed: int
+    profile: bool
+    cold: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to measure.
+
+    Attributes:
+        label: the model's name, for people.
+        content: the model, with its masks.
+        threads: of every variant.
+        sparsity: what the masks were made with, if they were made up; else None.
+        against: "stock" or "off": how the reference runs.
+        reference: a model to run as the reference instead of `content` itself.
+        inputs: values of the model's inputs; random ones if None.
+    """
+
+    label: str
+    content: bytes
+    threads: int
+    sparsity: float | None = None
+    against: str = STOCK
+    reference: bytes | None = None
+    inputs: Arrays | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one variant.
+
+    Attributes:
+        latency: in milliseconds.
+        speed_up: over the reference.
+        cold: start-up cost, if it was measured.
+        max_error: largest difference of its outputs from those of `off`: relative to the largest
+            magnitude in floats, units in integers; None for a reference of another model.
+    """
+
+    name: str
+    latency: Summary
+    speed_up: Ratio
+    cold: Cold | None
+    max_error: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Figures of one task.
+
+    Attributes:
+        macs: multiply-accumulates of one inference without masks.
+        mac_sparsity: share of them that the masks make unnecessary.
+        rounds: how many rounds were made.
+        report: what the delegate did in the first mode that skips.
+        profile: time per operation in that mode, if asked for.
+        doubts: why figures or outputs should be looked at again.
+    """
+
+    task: Task
+    macs: int
+    mac_sparsity: float
+    rounds: int
+    rows: tuple[Row, ...]
+    report: SparsityReport
+    profile: Profile | None
+    doubts: tuple[str, ...]
+
+    @property
+    def ideal(self) -> float:
+        """The speed-up if time went with the multiply-accumulates: 1 / (1 - s_MAC)."""
+        return 1 / (1 - self.mac_sparsity)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain lists, dictionaries and numbers, ready for json.dumps."""
+        return {
+            "model": self.task.label,
+            "sparsity": self.task.sparsity,
+            "threads": self.task.threads,
+            "against": self.task.against,
+            "macs": self.macs,
+            "mac_sparsity": self.mac_sparsity,
+            "ideal_speed_up": self.ideal,
+            "rounds": self.rounds,
+            "variants": [
+                {**asdict(row), "reached": row.speed_up.value / self.ideal} for row in self.rows
+            ],
+            "report": self.report.to_dict(),
+            "profile": self.profile.to_dict() if self.profile else None,
+            "doubts": list(self.doubts),
+        }
+
+
+def measure_task(
+    task: Task,
+    settings: Settings,
+    *,
+    timing: bool = True,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Result | None:
+    """Verify that all variants agree, then time them in interleaved rounds.
+
+    Args:
+        timing: False only verifies, and returns None.
+        progress: called with the share of the timing that is done.
+
+    Raises:
+        DelegateError: a mode of ours gives other outputs than the multiply as written.
+        MaskError: the model has no masks, so there is nothing to compare.
+        ModelError, OptionError: from loading the model.
+    """
+    variants = [
+        load_variant(settings.runtime, mode, task.content, task.threads, label=task.label)
+        for mode in settings.modes
+    ]
+    inputs = task.inputs or random_inputs(variants[0], settings.seed)
+    report = next(variant.report for variant in variants if variant.report)
+    if not report.layers and task.sparsity is None:
+        raise MaskError(
+            f"{task.label} has no masks, so there is nothing to skip; write some into it with "
+            "`tflite-sparse mask`, or measure made-up ones: --sweep 0,0.3,0.5"
+        )
+    errors, doubts = _verify(task, settings, variants, inputs)
+    if not timing:
+        return None
+    reference = _reference(task, settings, variants)
+    everyone = variants if reference in variants else [*variants, reference]
+    for variant in everyone:
+        set_inputs(variant, inputs)
+    series = measure(
+        everyone,
+        warmup=settings.warmup,
+        seconds=settings.seconds,
+        rounds=settings.rounds,
+        seed=settings.seed,
+        progress=progress,
+    )
+    base = series[everyone.index(reference)].rounds
+    rows = []
+    for variant, figures in zip(everyone, series):
+        is_other = variant is reference and reference not in variants
+        content = (task.reference or task.content) if is_other else task.content
+        mode = task.against if is_other else variant.name
+        rows.append(
+            Row(
+                name=variant.name,
+                latency=summarize(figures.samples),
+                speed_up=speed_up(base, figures.rounds),
+                cold=measure_cold(settings.runtime, mode, content, task.threads)
+                if settings.cold
+                else None,
+                max_error=errors.get(variant.name),
+            )
+        )
+    macs = count_macs(settings.runtime, task.content)
+    saved = sum(layer.macs_dense - layer.macs_kept for layer in report.layers)
+    return Result(
+        task=task,
+        macs=macs,
+        mac_sparsity=min(saved / macs, 0.999) if macs else 0.0,
+        rounds=len(base),
+        rows=tuple(rows),
+        report=report,
+        profile=_profile(task, settings, inputs) if settings.profile else None,
+        doubts=tuple(doubts),
+    )
+
+
+def _reference(task: Task, settings: Settings, variants: list[Variant]) -> Variant:
+    if task.reference is None:
+        for variant in variants:
+            if variant.name == task.against:
+                return variant
+    return load_variant(
+        settings.runtime,
+        task.against,
+        task.reference or task.content,
+        task.threads,
+        label=f"the reference of {task.label}",
+        name=REFERENCE,
+    )
+
+
+def _verify(
+    task: Task, settings: Settings, variants: Sequence[Variant], inputs: Arrays
+) -> tuple[dict[str, float], list[str]]:
+    """Largest differences by variant, and doubts about the stock runtime's outputs."""
+    written = next((variant for variant in variants if variant.name == "off"), None)
+    if written is None:
+        written = load_variant(
+            settings.runtime, "off", task.content, task.threads, label=task.label
+        )
+    set_inputs(written, inputs)
+    written.run_ms()
+    expected = written.outputs()
+    errors: dict[str, float] = {}
+    doubts = []
+    for variant in variants:
+        set_inputs(variant, inputs)
+        variant.run_ms()
+        errors[variant.name], allowed = difference(expected, variant.outputs())
+        if allowed:
+            continue
+        if variant.name != STOCK:
+            raise DelegateError(
+                f"{task.label}: sparsity={variant.name} gives other outputs than the multiply as "
+                f"written (largest difference {errors[variant.name]:.3g}); please report this "
+                "with the model"
+            )
+        doubts.append(
+            f"{task.label}: outputs of {settings.runtime.name}'s built-in kernels differ from ours "
+            f"by up to {errors[STOCK]:.3g}; in 8-bit models kernels may round differently"
+        )
+    return errors, doubts
+
+
+def _profile(task: Task, settings: Settings, inputs: Arrays) -> Profile:
+    mode = next((mode for mode in settings.modes if mode != STOCK), "compact")
+    variant = load_variant(
+        settings.runtime, mode, task.content, task.threads, label=task.label, profile=True
+    )
+    set_inputs(variant, inputs)
+    for _ in range(_PROFILED_RUNS):
+        variant.run_ms()
+    profile: Profile = variant.interpreter.profile()
+    return profile
