@@ -114,7 +114,9 @@ def _from_deb822(stanza: str) -> Mirror | None:
     # A line that starts with a blank continues the field above (an inline key, for one).
     fields = {
         name.strip().lower(): value.strip()
-        for name, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", "\n".join(lines), re.MULTILINE)
+        for name, value in re.findall(
+            r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", "\n".join(lines), re.MULTILINE
+        )
     }
     if "uris" not in fields or not _is_main_archive(
         fields.get("suites", ""), fields.get("components", ""), fields.get("enabled", "yes")
@@ -140,7 +142,15 @@ class Pip:
     def fetch(self, source: Source) -> Path:
         """Download the wheel of a package into the root."""
         requirement = f"{source.package}=={source.version}"
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", requirement]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            requirement,
+        ]
         done = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)
         path = self._root / source.file
         if done.returncode or not path.is_file():
@@ -159,7 +169,12 @@ class PrivateApt:
         self._root = root
         for part in ("lists/partial", "cache/archives/partial", "parts", "state"):
             (root / part).mkdir(parents=True)
-        stanza = ["Types: deb-src", f"URIs: {mirror.uri}", f"Suites: {' '.join(suites)}", "Components: main"]
+        stanza = [
+            "Types: deb-src",
+            f"URIs: {mirror.uri}",
+            f"Suites: {' '.join(suites)}",
+            "Components: main",
+        ]
         if mirror.signed_by:
             stanza.append(f"Signed-By: {mirror.signed_by}")
         (root / "parts" / "mirror.sources").write_text("\n".join(stanza) + "\n")
@@ -176,7 +191,11 @@ class PrivateApt:
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, *self._options, *arguments], cwd=self._root, capture_output=True, text=True, check=False
+            [program, *self._options, *arguments],
+            cwd=self._root,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def update(self) -> None:
@@ -192,7 +211,12 @@ class PrivateApt:
         """Download the tarball of a source; the path is inside the private state."""
         version = self._version_with(source)
         done = self._run(
-            "apt-get", "source", "--tar-only", "--download-only", "--only-source", f"{source.package}={version}"
+            "apt-get",
+            "source",
+            "--tar-only",
+            "--download-only",
+            "--only-source",
+            f"{source.package}={version}",
         )
         path = self._root / source.file
         if done.returncode or not path.is_file():
@@ -291,9 +315,18 @@ def fetch_all(sources: list[Source], cache: Path, apt_root: Path = APT_ROOT) -> 
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, default=cache_root(), help="where files are kept (default: %(default)s)")
-    parser.add_argument("--lock", type=Path, default=LOCK, help="the lock file (default: third_party/sources.lock)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=cache_root(),
+        help="where files are kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lock", type=Path, default=LOCK, help="the lock file (default: third_party/sources.lock)"
+    )
     options = parser.parse_args(argv)
     try:
         sources = read_lock(options.lock)
@@ -304,10 +337,15 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         remedy = ""
         if error.errno == errno.ENOSPC:
-            remedy = f". Free 1 GB below {options.cache}, or name another place in TFLITE_SPARSE_CACHE"
+            remedy = (
+                f". Free 1 GB below {options.cache}, or name another place in TFLITE_SPARSE_CACHE"
+            )
         print(f"fetch_sources: {error}{remedy}", file=sys.stderr)
         return 1
-    print(f"{len(fetched)} fetched, {len(sources) - len(fetched)} already there: {options.cache}", file=sys.stderr)
+    print(
+        f"{len(fetched)} fetched, {len(sources) - len(fetched)} already there: {options.cache}",
+        file=sys.stderr,
+    )
     return 0
 
 
