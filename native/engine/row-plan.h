@@ -57,7 +57,7 @@ struct row_plan {
   // tensor, or ROW_NONE for a zero row.
   uint32_t* source;
 
-  // Bytes that the operator allocated because of this plan.
+  // Bytes that the operator holds beyond what it would for dense tensors.
   size_t extra_bytes;
   struct row_plan* next;
 };

@@ -56,7 +56,8 @@ size_t xnn_runtime_get_masked_layers(xnn_runtime_t runtime,
                                      const struct xnn_masked_layer** layers);
 
 // Bytes of the runtime's activation arena (0 before its first setup), and of
-// all that exists for the masks alone: row sets and indirection buffers.
+// all that exists for the masks alone: row sets, and indirection buffers as far
+// as they are larger than those of dense convolutions.
 void xnn_runtime_get_sparsity_memory(xnn_runtime_t runtime, size_t* arena_bytes,
                                      size_t* sparsity_bytes);
 

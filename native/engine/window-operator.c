@@ -424,6 +424,23 @@ static void zero_afterwards(const struct row_plan* plan,
   compute->tile[0] = rows_per_task(num_masked, threadpool);
 }
 
+// Pointers in the indirection buffer of upstream's operator for dense tensors.
+// Windows of neighbouring pixels share columns there, except in GEMMs, which
+// need no buffer at all for contiguous rows.
+static size_t upstream_pointers(const struct row_plan* plan,
+                                const struct xnn_operator* op) {
+  const struct window* window = &plan->window;
+  const size_t pixels = (size_t)plan->output_height * plan->output_width;
+  if (op->ukernel.type != xnn_microkernel_type_igemm) {
+    return pixels * window->kernel_height *
+           min(window->stride_width, window->kernel_width);
+  }
+  const bool is_contiguous =
+      num_taps(window) == 1 &&
+      (window->stride_height | window->stride_width) == 1;
+  return is_contiguous ? 0 : pixels * num_taps(window);
+}
+
 static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
                                     struct xnn_value* values, size_t num_values,
                                     pthreadpool_t threadpool) {
@@ -448,7 +465,8 @@ static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
       status != xnn_status_reallocation_required) {
     return status;
   }
-  plan->extra_bytes = num_pointers * sizeof(void*);
+  plan->extra_bytes =
+      doz(num_pointers, upstream_pointers(plan, op)) * sizeof(void*);
   status =
       row_plan_set_output_shape(plan, batch_size, output->shape.dim[3], output);
   if (batch_size == 0) {
