@@ -235,6 +235,22 @@ def test_select_becomes_multiply():
     assert check_masked_pixels(masked) == 2
 
 
+def test_an_activation_fused_into_the_multiply_moves_to_the_convolution():
+    model = SmallModel()
+    y = model.conv(model.input([1, 6, 8, 4]), 4, "conv1")
+    mask = model.tensor([1, 6, 8, 1], "mask", data=MASK.astype(np.float32))
+    options = fb.MulOptionsT()
+    options.fusedActivationFunction = 1
+    masked = model.op("MUL", [y, mask], model.shape(y), "masked", options)
+    model.output(model.conv(masked, 2, "conv2"))
+    dense = model.content()
+    converted = apply_masks(dense, {"conv2": np.ones((6, 8))})
+    view = View(ModelFile.read(converted), 0)
+    assert [view.fused_activation(op) for op in range(3)] == ["RELU", "NONE", "NONE"]
+    assert np.array_equal(layers_of(converted)["masked"].multiply.mask, MASK)
+    assert np.array_equal(run(converted)[0], run(dense)[0])
+
+
 def requantising(producer="CONV_2D"):
     """An int8 mask as converters leave it: 1 is 127 steps, the product has its own scale."""
     model = SmallModel("INT8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tflite_sparse.convert.multiply import NUMPY_TYPES, MaskWriter
 from tflite_sparse.errors import ModelError
 from tflite_sparse.graph.file import ModelFile
+from tflite_sparse.graph.layers import KINDS
 from tflite_sparse.graph.masks import MaskMultiply, constant_mask, mask_multiply
 from tflite_sparse.graph.view import View
 
@@ -28,11 +29,14 @@ _FREE_OUTPUT = frozenset(
         "QUANTIZE",
     }
 )
+# Activations that can be fused into a multiply, but for the signs of a bit.
+_ZERO_AT_ZERO = frozenset({"RELU", "RELU6", "RELU_N1_TO_1", "TANH"})
 
 
 def make_masks_exact(file: ModelFile) -> int:
     """Rewrite every mask of a model into the one form that the engine takes; how many there are.
 
+    - An activation fused into the multiply moves to the convolution before it.
     - ``SELECT_V2(mask, x, 0)`` becomes ``MUL(x, mask)``: what a converter leaves
       of ``where(mask, x, 0)``, and XNNPACK does not take SELECT_V2.
     - In an integer MUL the mask becomes 0 and 1 at scale 1 and zero point 0, and
@@ -51,6 +55,8 @@ def make_masks_exact(file: ModelFile) -> int:
             _select_to_multiply(view, op, writer)
         view = View(file, subgraph)
         for op in range(len(view.ops)):
+            _move_activation_before_mask(view, op)
+        for op in range(len(view.ops)):
             multiply = mask_multiply(view, op)
             if multiply is not None:
                 count += 1
@@ -68,6 +74,29 @@ def _select_to_multiply(view: View, index: int, writer: MaskWriter) -> None:
         return
     if view.shape(kept) == shape and not view.is_constant(kept) and view.dtype(kept) in NUMPY_TYPES:
         writer.write(view.ops[index], kept, mask)
+
+
+def _move_activation_before_mask(view: View, index: int) -> None:
+    """``relu(x * mask)`` is ``relu(x) * mask``, and only the latter is a multiply by a mask."""
+    activation = view.fused_activation(index)
+    if view.op_kind(index) != "MUL" or activation not in _ZERO_AT_ZERO:
+        return
+    op = view.ops[index]
+    fused = op.builtinOptions.fusedActivationFunction
+    op.builtinOptions.fusedActivationFunction = 0
+    multiply = mask_multiply(view, index)
+    producer = None if multiply is None else view.producer.get(multiply.input)
+    if (
+        multiply is None
+        or producer is None
+        or view.op_kind(producer) not in KINDS
+        or view.fused_activation(producer) != "NONE"
+        or view.consumers[multiply.input] != [index]
+        or multiply.input in view.outputs
+    ):
+        op.builtinOptions.fusedActivationFunction = fused
+        return
+    view.ops[producer].builtinOptions.fusedActivationFunction = fused
 
 
 def _make_exact(view: View, multiply: MaskMultiply, writer: MaskWriter) -> None:

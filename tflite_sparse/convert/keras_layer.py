@@ -45,6 +45,11 @@ class ActivationMask(keras.layers.Layer):  # type: ignore[misc]
         if self._initial is not None:
             self.set_mask(self._initial)
 
+    def get_config(self) -> dict[str, Any]:
+        """What makes the layer again; the mask is with the model's weights."""
+        config: dict[str, Any] = super().get_config()
+        return config
+
     def set_mask(self, mask: npt.ArrayLike) -> None:
         """Replace the mask; ``[H, W]`` as before.
 

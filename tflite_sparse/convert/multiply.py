@@ -25,13 +25,17 @@ class MaskWriter:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def write(self, op: Any, data: int, mask: Mask) -> None:
-        """Make ``op`` multiply the tensor ``data`` by ``mask``; its outputs stay."""
+        """Make ``op`` multiply the tensor ``data`` by ``mask``.
+
+        Its outputs stay, and what a multiply has fused stays too.
+        """
         fb = schema()
         dtype = self._view.dtype(data)
         op.opcodeIndex = self._view.file.add_operator_code(fb.BuiltinOperator.MUL, _VERSIONS[dtype])
         op.inputs = [data, self._constant(dtype, mask)]
-        op.builtinOptionsType = fb.BuiltinOptions.MulOptions
-        op.builtinOptions = fb.MulOptionsT()
+        if op.builtinOptionsType != fb.BuiltinOptions.MulOptions:
+            op.builtinOptionsType = fb.BuiltinOptions.MulOptions
+            op.builtinOptions = fb.MulOptionsT()
 
     def _constant(self, dtype: str, mask: Mask) -> int:
         """A constant ``[1, H, W, 1]`` of 0 and 1 (at scale 1, zero point 0 where quantised)."""

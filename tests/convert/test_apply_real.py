@@ -1,0 +1,56 @@
+"""apply_masks on models that others made: MediaPipe's, float16 and float32 weights."""
+
+import numpy as np
+import pytest
+from expectations import assert_masked, assert_skipped, kinds_of
+
+from tflite_sparse import MaskSet, apply_masks
+from tflite_sparse.convert.reference import Reference
+from tflite_sparse.graph import ModelFile, View, choose_layers
+from tflite_sparse.masks import propagate_masks
+from tools.fetch_models import fetched
+
+MODELS = (
+    "face_detection_short_range",
+    "face_detection_back",
+    "face_landmark",
+    "face_landmark_fp32",
+    "hand_landmark_lite",
+    "iris_landmark_fp32",
+    "palm_detection_lite",
+    "pose_detection",
+)
+
+
+def masks_for(name, sparsity=0.3):
+    file = ModelFile.read(fetched(name))
+    view = View(file, 0)
+    size = view.shape(int(view.graph.inputs[0]))[1:3]
+    shapes = {layer.name: view.shape(layer.output)[1:3] for layer in choose_layers(file)}
+    return propagate_masks(shapes, size, sparsity)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_masked_pixels_are_zero_and_nothing_else_changed(name):
+    masks = masks_for(name)
+    content = apply_masks(fetched(name), masks)
+    assert_masked(content, masks)
+    dense = kinds_of(fetched(name).read_bytes())
+    assert len(kinds_of(content)) == len(dense) + len(masks)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_masks_that_keep_everything_change_no_number(name):
+    masks = MaskSet({layer: np.ones_like(mask) for layer, mask in masks_for(name).items()})
+    dense = Reference(fetched(name).read_bytes())
+    inputs = dense.random_inputs()
+    expected = dense.run(inputs)
+    found = Reference(apply_masks(fetched(name), masks)).run(inputs)
+    for before, after in zip(expected, found):
+        assert np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_delegate_skips_every_mask(name):
+    masks = masks_for(name)
+    assert_skipped(apply_masks(fetched(name), masks), masks)

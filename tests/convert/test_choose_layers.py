@@ -1,0 +1,81 @@
+"""Which layers of a model get a mask."""
+
+import numpy as np
+import pytest
+from small_models import SmallModel, chain
+
+from tflite_sparse import apply_masks
+from tflite_sparse.errors import MaskError
+from tflite_sparse.graph import ModelFile, choose_layers, find_layers
+
+
+def residual_block():
+    """A ResNet bottleneck whose shortcut is a 1 x 1 convolution, as its last one is."""
+    model = SmallModel()
+    x = model.conv(model.input([1, 6, 8, 3]), 8, "stem", activation="RELU")
+    y = model.conv(x, 4, "reduce", kernel=1, activation="RELU")
+    y = model.conv(y, 4, "middle", activation="RELU")
+    y = model.conv(y, 8, "expand", kernel=1)
+    z = model.add(y, model.conv(x, 8, "shortcut", kernel=1), "first/sum")
+    y = model.depthwise(model.conv(z, 8, "reduce2", kernel=1, activation="RELU"), "depthwise")
+    model.output(model.add(model.conv(y, 8, "expand2", kernel=1), z, "second/sum"))
+    return model.content()
+
+
+def names(content, **options):
+    return [layer.name for layer in choose_layers(ModelFile.read(content), **options)]
+
+
+CONVOLUTIONS = [
+    *("stem", "reduce", "middle", "expand", "shortcut", "reduce2", "depthwise", "expand2"),
+]
+
+
+def test_every_convolution_by_default():
+    assert names(residual_block()) == CONVOLUTIONS
+
+
+def test_the_papers_rule_leaves_shortcuts_alone():
+    without = [name for name in CONVOLUTIONS if name != "shortcut"]
+    assert names(residual_block(), shortcuts=False) == without
+
+
+def test_the_papers_rule_sees_through_masks():
+    masked = apply_masks(residual_block(), {name: np.eye(6, 8) for name in CONVOLUTIONS})
+    assert "shortcut" not in names(masked, shortcuts=False)
+    assert len(names(masked, shortcuts=False)) == 7
+
+
+def test_by_kind_and_by_pattern():
+    assert names(residual_block(), kinds={"depthwise"}) == ["depthwise"]
+    assert names(residual_block(), kinds={"add"}) == ["first/sum", "second/sum"]
+    assert names(residual_block(), patterns=["*2", "stem"]) == ["stem", "reduce2", "expand2"]
+
+
+def test_layers_of_one_pixel_are_not_chosen():
+    model = SmallModel()
+    x = model.input([1, 1, 1, 4])
+    model.output(model.conv(x, 4, "squeeze", kernel=1))
+    with pytest.raises(MaskError, match="no layer"):
+        names(model.content())
+
+
+def test_arithmetic_on_a_constant_is_no_layer():
+    model = SmallModel()
+    x = model.input([1, 6, 8, 4])
+    three = model.tensor([], "three", data=np.float32(3))
+    model.output(model.conv(model.add(x, three, "plus"), 4, "conv"))
+    assert [layer.name for layer in find_layers(ModelFile.read(model.content()))] == ["conv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"kinds": {"dense"}}, "unknown layer kind 'dense'.*conv"),
+        ({"patterns": ["conv9"]}, "no layer of .* matches 'conv9'"),
+        ({"kinds": {"pool"}}, r"no layer of the kinds \['pool'\]"),
+    ],
+)
+def test_refuses(options, text):
+    with pytest.raises(MaskError, match=text):
+        names(chain().content(), **options)

@@ -1,0 +1,227 @@
+"""inspect_model and the commands mask, convert and inspect."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_models import SmallModel, chain
+
+from tflite_sparse import MaskSet, apply_masks
+from tflite_sparse.cli import main
+from tflite_sparse.inspection import inspect_model
+
+MASK = np.random.default_rng(1).random((6, 8)) < 0.6
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(chain().content())
+    return path
+
+
+@pytest.fixture
+def sidecar(tmp_path, model):
+    path = tmp_path / "model.masks.npz"
+    assert main(["mask", str(model), "--sparsity", "0.5", "-o", str(path)]) == 0
+    return path
+
+
+def layer_of(content, name):
+    return next(layer for layer in inspect_model(content).layers if layer.name == name)
+
+
+def test_figures_of_a_layer():
+    layer = layer_of(apply_masks(chain().content(), {"conv1": MASK}), "conv1")
+    kept = int(MASK.sum())
+    assert (layer.kind, layer.shape, layer.kernel) == ("conv", (1, 6, 8, 4), (3, 3))
+    assert (layer.kept, layer.total, layer.skips, layer.reason) == (kept, 48, True, "")
+    assert layer.macs_dense == 48 * 4 * 3 * 3 * 4
+    assert layer.macs_kept == kept * 4 * 3 * 3 * 4
+    assert layer.sparsity == pytest.approx(1 - kept / 48)
+
+
+def test_totals():
+    totals = inspect_model(apply_masks(chain().content(), {"conv1": MASK})).totals
+    dense, small, kept = 48 * 144, 48 * 16, int(MASK.sum()) * 144
+    assert (totals.layers, totals.masked, totals.skipping) == (2, 1, 1)
+    assert totals.macs_dense == dense + small
+    assert totals.ideal_speedup == pytest.approx((dense + small) / (kept + small))
+
+
+def test_depthwise_figures():
+    model = SmallModel()
+    model.output(model.depthwise(model.input([1, 6, 8, 4]), "dw"))
+    layer = layer_of(model.content(), "dw")
+    assert (layer.kind, layer.kernel, layer.macs_dense) == ("depthwise", (3, 3), 48 * 4 * 9)
+    assert not layer.masked
+
+
+def behind_two_readers():
+    model = SmallModel()
+    y = model.conv(model.input([1, 6, 8, 4]), 4, "conv")
+    mask = model.tensor([1, 6, 8, 1], "mask", data=MASK.astype(np.float32))
+    model.output(model.add(model.mul(y, mask, "masked"), y, "sum"))
+    return model.content()
+
+
+def behind_the_input():
+    model = SmallModel()
+    mask = model.tensor([1, 6, 8, 1], "mask", data=MASK.astype(np.float32))
+    model.output(model.mul(model.input([1, 6, 8, 4]), mask, "masked"))
+    return model.content()
+
+
+def requantised():
+    model = SmallModel("INT8")
+    y = model.conv(model.input([1, 6, 8, 4]), 4, "conv", scale=0.09)
+    mask = model.tensor([1, 6, 8, 1], "mask", data=MASK.astype(np.int8), scale=1.0)
+    model.output(model.mul(y, mask, "masked", scale=0.08))
+    return model.content()
+
+
+def int16():
+    return apply_masks(chain("INT16").content(), {"conv1": MASK})
+
+
+def dynamic_range():
+    return apply_masks(chain(weights="INT8").content(), {"conv1": MASK})
+
+
+def all_kept():
+    return apply_masks(chain().content(), {"conv1": np.ones((6, 8))})
+
+
+def none_kept():
+    return apply_masks(chain().content(), {"conv1": np.zeros((6, 8))})
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "reason"),
+    [
+        (behind_two_readers, "masked", "the unmasked result is read elsewhere too"),
+        (behind_the_input, "masked", "it stands behind input, not behind a convolution"),
+        (requantised, "masked", "the multiply requantises"),
+        (int16, "conv1", "type INT16"),
+        (dynamic_range, "conv1", "dynamic-range"),
+        (all_kept, "conv1", "keeps every pixel"),
+        (none_kept, "conv1", "keeps no pixel"),
+    ],
+)
+def test_why_the_engine_does_not_take_a_mask(content, name, reason):
+    layer = layer_of(content(), name)
+    assert layer.masked
+    assert not layer.skips
+    assert reason in layer.reason
+    assert layer.macs_kept == layer.macs_dense
+
+
+def test_mask_then_convert_then_inspect(model, sidecar, tmp_path, capsys):
+    out = tmp_path / "sparse.tflite"
+    assert main(["convert", str(model), "--masks", str(sidecar), "-o", str(out)]) == 0
+    assert (
+        "2 masks, 2 of them skipped by the engine, ideal speed-up 2.00x" in capsys.readouterr().out
+    )
+    assert main(["inspect", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["totals"]["masked"] == 2
+    assert [layer["sparsity"] for layer in found["layers"]] == [0.5, 0.5, 0.0]
+    assert main(["inspect", str(model), "--masks", str(sidecar), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["layers"] == found["layers"]
+
+
+def test_inspect_prints_a_table(model, capsys):
+    assert main(["inspect", str(model)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        *("layer", "kind", "output", "kernel", "sparsity", "MMACs", "kept", "engine")
+    ]
+    assert lines[2].startswith("conv1")
+    assert "ideal speed-up 1.00x" in lines[-1]
+
+
+def test_mask_chooses_layers_and_records_what_it_did(model, tmp_path, capsys):
+    path = tmp_path / "m.npz"
+    arguments = ["mask", str(model), "--sparsity", "0.25", "--seed", "3", "--layers", "*2"]
+    assert main([*arguments, "--json", "-o", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["layers"] == 1
+    masks = MaskSet.load(path)
+    assert (list(masks), masks.seed, masks.target_sparsity) == (["conv2"], 3, 0.25)
+    assert masks.kept("conv2") == 36
+
+
+def test_pictures_of_the_masks_and_of_an_image_through_them(model, sidecar, tmp_path, capsys):
+    image = tmp_path / "red.png"
+    Image.new("RGB", (16, 12), (200, 10, 10)).save(image)
+    arguments = ["inspect", str(model), "--masks", str(sidecar)]
+    assert main([*arguments, "--png", str(tmp_path / "plain")]) == 0
+    assert main([*arguments, "--png", str(tmp_path / "seen"), "--image", str(image)]) == 0
+    mask = MaskSet.load(sidecar)["conv1"]
+    plain = np.asarray(Image.open(tmp_path / "plain" / "000-conv1.png"))
+    assert np.array_equal(plain[:, :, 0] == 255, mask)
+    seen = np.asarray(Image.open(tmp_path / "seen" / "000-conv1.png"))
+    assert np.array_equal(seen[:, :, 0] == 200, mask)
+    assert not seen[~mask].any()
+
+
+def test_errors_are_one_line_and_leave_the_output_alone(model, sidecar, tmp_path, capsys):
+    out = tmp_path / "out.tflite"
+    out.write_bytes(b"precious")
+    other = tmp_path / "other.tflite"
+    other.write_bytes(another_model())
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(model.read_bytes()[:200])
+    for arguments, text in (
+        (["convert", str(other), "--masks", str(sidecar), "-o", str(out)], "another model"),
+        (["convert", str(broken), "--masks", str(sidecar), "-o", str(out)], "damaged"),
+        (["convert", str(model), "--masks", str(model), "-o", str(out)], "not a sidecar"),
+        (["convert", str(model), "-o", str(out)], "needs --masks"),
+        (["convert", str(tmp_path / "none"), "--masks", str(sidecar), "-o", str(out)], "none"),
+        (["inspect", str(broken)], "damaged"),
+        (["inspect", str(model), "--image", str(out)], "--png"),
+        (
+            ["inspect", str(model), "--png", str(tmp_path / "p"), "--image", str(out)],
+            "not an image",
+        ),
+        (["mask", str(model), "--sparsity", "1.5", "-o", str(out)], "found 1.5"),
+        (["mask", str(model), "--sparsity", "0.5", "--layers", "x", "-o", str(out)], "matches 'x'"),
+    ):
+        assert main(arguments) == 2, arguments
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1, error
+        assert text in error
+    assert out.read_bytes() == b"precious"
+
+
+def another_model():
+    model = SmallModel(seed=9)
+    model.output(model.conv(model.input([1, 6, 8, 4]), 4, "conv1"))
+    return model.content()
+
+
+def test_an_unwritable_output_is_one_line(model, sidecar, tmp_path, capsys):
+    out = tmp_path / "no such folder" / "out.tflite"
+    assert main(["convert", str(model), "--masks", str(sidecar), "-o", str(out)]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_saved_keras_model_converts(tmp_path, capsys):
+    import keras
+
+    from tflite_sparse.convert.keras_layer import ActivationMask
+
+    inputs = keras.layers.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    keras.Model(inputs, ActivationMask(np.eye(8), name="mask1")(x)).save(tmp_path / "m.keras")
+    out = tmp_path / "m.tflite"
+    assert main(["convert", str(tmp_path / "m.keras"), "-o", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["masked"] == 1
+    assert inspect_model(out).totals.skipping == 1
+
+
+@pytest.mark.parametrize("command", ["mask", "convert", "inspect"])
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    assert f"example: tflite-sparse {command}" in capsys.readouterr().out
