@@ -32,7 +32,8 @@ class Interpreter:
         sparsity: "compact" (skip masked pixels and keep tensors small, the fastest), "insert"
             (skip, but write zeros back after each layer: the paper's way) or "off" (multiply by
             the masks as the file says).
-        masks: masks to apply to the model in memory: a MaskSet, or a path of a sidecar.
+        masks: masks to apply to the model in memory: a MaskSet, a mapping from layer names to
+            arrays [H, W], or the path of a sidecar. Needs ai-edge-litert 2.1 or newer installed.
         runtime: "ai-edge-litert", "tflite-runtime" or "tensorflow"; by default the first
             installed one of these, in this order.
         strict: raise MaskError if a masked layer is not accelerated.
@@ -74,8 +75,11 @@ class Interpreter:
         self.runtime: Runtime = find_runtime(runtime)
         content = _read_model(model_path, model_content)
         if masks is not None:
-            from tflite_sparse.convert import apply_masks  # type: ignore[import-not-found, unused-ignore]
+            from tflite_sparse.convert import apply_masks
+            from tflite_sparse.masks import MaskSet
 
+            if isinstance(masks, (str, os.PathLike)):
+                masks = MaskSet.load(masks)
             content = apply_masks(content, masks)
         self._delegate = load_delegate(
             runtime=self.runtime,
@@ -176,7 +180,7 @@ class Interpreter:
             return SparsityReport.from_dict(delegate_report(self._delegate))
 
     def profile(self) -> Profile:
-        """Time of each operation in the last inference, from XNNPACK's own profiling.
+        """Mean time of each operation over all inferences so far, by XNNPACK's own profiling.
 
         Raises OptionError unless the interpreter was made with `profile=True` and has run.
         """
@@ -190,9 +194,7 @@ class Interpreter:
         forms = {layer["layer"]: layer["form"] for layer in report["layers"]}
         return Profile(
             tuple(
-                OpTime(
-                    row["op"], row["layer"], forms.get(row["layer"], "dense"), row["microseconds"]
-                )
+                OpTime(row["op"], row["layer"], forms.get(row["layer"], ""), row["microseconds"])
                 for row in report["profile"]
             )
         )

@@ -139,13 +139,13 @@ class SparsityReport:
 
 @dataclass(frozen=True)
 class OpTime:
-    """Time of one operation inside the delegate, of one inference.
+    """Time of one operation inside the delegate.
 
     Attributes:
         op: name of the operation.
         layer: name of the tensor that it writes; empty where the engine has none.
-        form: "compact", "insert" or "dense".
-        microseconds: its time.
+        form: "compact", "insert" or "dense" in a masked layer, else empty.
+        microseconds: its time in one inference, the mean over all so far.
     """
 
     op: str
@@ -156,7 +156,7 @@ class OpTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """Time per operation of the last inference; printing it gives a table, slowest first."""
+    """Time per operation of one inference; printing it gives a table, slowest first."""
 
     ops: tuple[OpTime, ...]
 

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import tflite_sparse as ts
 from tests.runtime.models import SMALL, content, inputs, run
 from tflite_sparse.measure.variants import difference
+from tools.make_models import made
 
 
 @pytest.fixture
@@ -220,3 +222,58 @@ def test_profile_is_off_unless_asked_for(small):
     small.invoke()
     with pytest.raises(ts.OptionError, match="profile=True"):
         small.profile()
+
+
+def test_profile_adds_up(runtime):
+    interpreter = ts.Interpreter(
+        model_content=content("hand_landmark_full"), runtime=runtime, profile=True
+    )
+    interpreter.allocate_tensors()
+    with pytest.raises(ts.OptionError, match="invoke"):
+        interpreter.profile()
+    start = time.perf_counter()
+    for _ in range(20):
+        interpreter.invoke()
+    mean = 1e6 * (time.perf_counter() - start) / 20
+    profile = interpreter.profile()
+    # The operations of an inference are nearly all of it, and never more.
+    assert 0.9 * mean < profile.total_microseconds <= mean
+    assert profile.total_microseconds == sum(op.microseconds for op in profile.ops)
+    assert str(profile).splitlines()[-1].split()[0] == "total"
+
+
+@pytest.mark.parametrize("sparsity", ["compact", "insert", "off"])
+@pytest.mark.parametrize("name", ["face_landmark_fp32-s50", "face_landmark_int8-s50"])
+def test_report_of_masked_layers(runtime, name, sparsity):
+    masks = ts.MaskSet.load(made(name).with_suffix(".masks.npz"))
+    interpreter = ts.Interpreter(model_content=content(name), runtime=runtime, sparsity=sparsity)
+    interpreter.allocate_tensors()
+    report = interpreter.sparsity_report()
+    found = {layer.layer: (layer.kept, layer.total) for layer in report.layers}
+    assert found == {layer: (masks.kept(layer), masks[layer].size) for layer in masks}
+    for layer in report.layers:
+        assert layer.sparsity == 1 - layer.kept / layer.total
+        if sparsity == "off":
+            assert layer.form == "dense"
+            assert layer.reason
+        else:
+            assert layer.accelerated
+            assert layer.macs_kept * layer.total == layer.macs_dense * layer.kept
+    assert report.layers[0].layer in str(report)
+    assert len(report.to_dict()["layers"]) == len(masks)
+
+
+def test_strict_accepts_accelerated_layers_and_names_dense_ones(runtime):
+    model = content("face_landmark_fp32-s50")
+    ts.Interpreter(model_content=model, runtime=runtime, strict=True).allocate_tensors()
+    with pytest.raises(ts.MaskError, match=r"43 of 43 .*depthwise_conv2d: sparsity is off"):
+        ts.Interpreter(model_content=model, runtime=runtime, sparsity="off", strict=True)
+
+
+def test_profile_names_the_form_of_masked_layers(runtime):
+    interpreter = ts.Interpreter(
+        model_content=content("face_landmark_fp32-s50"), runtime=runtime, profile=True
+    )
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    assert {op.form for op in interpreter.profile().ops} >= {"compact", ""}
