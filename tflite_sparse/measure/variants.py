@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.errors import ModelError
+from tflite_sparse.errors import ModelError, OptionError
 from tflite_sparse.interpreter import Interpreter
 from tflite_sparse.report import SparsityReport
 from tflite_sparse.runtime import Runtime
@@ -92,9 +92,17 @@ def load_variant(
 
 
 def set_inputs(variant: Variant, inputs: Arrays) -> None:
-    """Set all inputs, in the order of the model."""
+    """Set all inputs, in the order of the model; OptionError if they do not fit."""
     details = variant.interpreter.get_input_details()
+    if len(details) != len(inputs):
+        raise OptionError(f"the model has {len(details)} inputs, found {len(inputs)} arrays")
     for detail, value in zip(details, inputs):
+        if tuple(detail["shape"]) != value.shape or detail["dtype"] != value.dtype:
+            raise OptionError(
+                f"input {detail['name']!r} is {np.dtype(detail['dtype'])} "
+                f"{[int(size) for size in detail['shape']]}, found {value.dtype} "
+                f"{list(value.shape)}"
+            )
         variant.interpreter.set_tensor(detail["index"], value)
 
 
