@@ -7,6 +7,7 @@ from expectations import assert_masked, assert_skipped, kinds_of
 from tflite_sparse import MaskSet, apply_masks
 from tflite_sparse.convert.reference import Reference
 from tflite_sparse.graph import ModelFile, View, choose_layers
+from tflite_sparse.inspection import inspect_model
 from tflite_sparse.masks import propagate_masks
 from tools.fetch_models import fetched
 
@@ -53,4 +54,6 @@ def test_masks_that_keep_everything_change_no_number(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_delegate_skips_every_mask(name):
     masks = masks_for(name)
-    assert_skipped(apply_masks(fetched(name), masks), masks)
+    content = apply_masks(fetched(name), masks)
+    assert_skipped(content, masks)
+    assert {layer.name for layer in inspect_model(content).layers if layer.skips} == set(masks)

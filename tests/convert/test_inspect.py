@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from small_models import SmallModel, chain
 
+import tflite_sparse as ts
 from tflite_sparse import MaskSet, apply_masks
 from tflite_sparse.cli import main
 from tflite_sparse.inspection import inspect_model
@@ -115,6 +116,16 @@ def test_why_the_engine_does_not_take_a_mask(content, name, reason):
     assert not layer.skips
     assert reason in layer.reason
     assert layer.macs_kept == layer.macs_dense
+
+
+@pytest.mark.parametrize(
+    "content",
+    [behind_two_readers, behind_the_input, requantised, int16, dynamic_range, all_kept, none_kept],
+)
+def test_the_engine_agrees_that_it_does_not_take_it(content):
+    interpreter = ts.Interpreter(model_content=content())
+    interpreter.allocate_tensors()
+    assert all(layer.form == "dense" for layer in interpreter.sparsity_report().layers)
 
 
 def test_mask_then_convert_then_inspect(model, sidecar, tmp_path, capsys):
