@@ -376,10 +376,32 @@ def test_altered_bytes_never_escape_as_another_error():
             continue
 
 
+def test_a_graph_that_goes_in_circles_is_refused():
+    model = SmallModel()
+    y = model.conv(model.input([1, 6, 8, 4]), 4, "conv1")
+    z = model.unary("RELU", y, "act")
+    model.raw_op("RELU", [z], [y])
+    model.output(z)
+    with pytest.raises(ModelError, match=r"reads the tensor 'conv1' before operator 2 writes it"):
+        apply_masks(model.content(), {"conv1": MASK})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "text"),
+    [(1, 1, "CONV_2D with 1 inputs"), (3, 0, "3 inputs and 0 outputs"), (0, 1, "0 inputs")],
+)
+def test_an_operator_that_lacks_tensors_is_refused(inputs, outputs, text):
+    model = chain()
+    op = model.graph.operators[0]
+    op.inputs, op.outputs = op.inputs[:inputs], op.outputs[:outputs]
+    with pytest.raises(ModelError, match=text):
+        apply_masks(model.content(), {"conv1": MASK})
+
+
 def test_not_a_tflite(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"PK\3\4 something else")
-    with pytest.raises(ModelError, match=r"model.tflite is not a \.tflite file"):
+    with pytest.raises(ModelError, match=r"model.tflite: expected a \.tflite model"):
         apply_masks(path, {"conv1": MASK})
     with pytest.raises(FileNotFoundError):
         apply_masks(tmp_path / "none.tflite", {"conv1": MASK})

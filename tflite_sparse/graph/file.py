@@ -13,6 +13,7 @@ import numpy as np
 
 from tflite_sparse.errors import ModelError
 from tflite_sparse.graph.schema import flatbuffer_utils, schema
+from tflite_sparse.verify import verify_model
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
 
@@ -65,15 +66,10 @@ class ModelFile:
                 f"{where} has {len(content)} bytes; expected at most {_MAX_BYTES} (2 GiB): larger "
                 "models keep weights outside of the flatbuffer, which cannot be rewritten here"
             )
-        if content[4:8] != _IDENTIFIER:
-            raise ModelError(
-                f"{where} is not a .tflite file: expected the identifier {_IDENTIFIER!r} at byte "
-                f"4, found {content[4:8]!r}"
-            )
+        verify_model(content, where)
         reader = flatbuffer_utils()
         try:
             model = reader.read_model_from_bytearray(content)
-            _check(model)
         except _DAMAGED as error:
             raise ModelError(
                 f"{where} is damaged or truncated ({len(content)} bytes): {error}. Fetch or "
@@ -151,33 +147,6 @@ def _content(source: Source) -> tuple[bytes, str]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source), "the model"
     return Path(source).read_bytes(), os.fspath(source)
-
-
-def _check(model: Any) -> None:
-    """Every index inside its list, so that later code may follow them."""
-    if not model.subgraphs:
-        raise ValueError("it has no subgraph")
-    for graph in model.subgraphs:
-        tensors = len(graph.tensors or [])
-        for tensor in graph.tensors or []:
-            _check_index("buffer", tensor.buffer, len(model.buffers))
-        for op in graph.operators or []:
-            _check_index("operator code", op.opcodeIndex, len(model.operatorCodes or []))
-            for index in _list(op.inputs):
-                _check_index("tensor", index + 1, tensors + 1)  # -1: an input left out
-            for index in _list(op.outputs):
-                _check_index("tensor", index, tensors)
-        for index in [*_list(graph.inputs), *_list(graph.outputs)]:
-            _check_index("tensor", index, tensors)
-
-
-def _list(values: Any) -> list[int]:
-    return [] if values is None else [int(value) for value in values]
-
-
-def _check_index(what: str, index: int, count: int) -> None:
-    if not 0 <= index < count:
-        raise ValueError(f"a {what} index is out of range")
 
 
 def _attachments(content: bytes, where: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflite_sparse.errors import ModelError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.schema import flatbuffer_utils, schema
 
@@ -21,6 +22,18 @@ _NUMPY_TYPES = {
     "INT16": np.int16,
     "INT32": np.int32,
     "BOOL": np.bool_,
+}
+# The operators that this package looks into, by the inputs that it relies on.
+_KERNEL_SECOND = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"})
+_LEAST_INPUTS = {
+    **dict.fromkeys(_KERNEL_SECOND, 2),
+    **dict.fromkeys(("SELECT", "SELECT_V2", "TRANSPOSE_CONV"), 3),
+    **dict.fromkeys(("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU"), 2),
+    **dict.fromkeys(
+        ("AVERAGE_POOL_2D", "DEQUANTIZE", "ELU", "GELU", "HARD_SWISH", "LEAKY_RELU"), 1
+    ),
+    **dict.fromkeys(("LOGISTIC", "MAX_POOL_2D", "RELU", "RELU6", "RELU_0_TO_1"), 1),
+    **dict.fromkeys(("RELU_N1_TO_1", "TANH"), 1),
 }
 
 
@@ -48,6 +61,35 @@ class View:
                 self.producer[tensor] = index
             for tensor in dict.fromkeys(self.op_inputs(index)):
                 self.consumers.setdefault(tensor, []).append(index)
+        for index in range(len(self.ops)):
+            self._check_order(index)
+            self._check_arity(index)
+
+    def _check_order(self, op: int) -> None:
+        # Operators run in the order of the file; without this, following them could go in circles.
+        for tensor in self.op_inputs(op):
+            if self.producer.get(tensor, -1) >= op:
+                raise ModelError(
+                    f"operator {op} of {self.file.where} reads the tensor {self.name(tensor)!r} "
+                    f"before operator {self.producer[tensor]} writes it: the file is damaged"
+                )
+
+    def _check_arity(self, op: int) -> None:
+        kind = self.op_kind(op)
+        least = _LEAST_INPUTS.get(kind)
+        if least is None:
+            return
+        inputs, outputs = self.op_inputs(op), self.op_outputs(op)
+        if len(inputs) < least or len(outputs) != 1:
+            raise ModelError(
+                f"operator {op} of {self.file.where} is a {kind} with {len(inputs)} inputs and "
+                f"{len(outputs)} outputs; expected at least {least} and 1: the file is damaged"
+            )
+        if kind in _KERNEL_SECOND and len(self.shape(inputs[1])) != 4:
+            raise ModelError(
+                f"operator {op} of {self.file.where} is a {kind} with a kernel of shape "
+                f"{list(self.shape(inputs[1]))}; expected four sizes: the file is damaged"
+            )
 
     def op_inputs(self, op: int) -> list[int]:
         """The operator's input tensors, those left out omitted."""
@@ -70,7 +112,8 @@ class View:
     def fused_activation(self, op: int) -> str:
         """The activation fused into the operator, ``NONE`` where there is none."""
         options = self.ops[op].builtinOptions
-        return _activation_names()[getattr(options, "fusedActivationFunction", 0)]
+        code = getattr(options, "fusedActivationFunction", 0)
+        return _activation_names().get(code, f"activation {code}")
 
     def name(self, tensor: int) -> str:
         """The tensor's name."""
@@ -90,7 +133,8 @@ class View:
 
     def dtype(self, tensor: int) -> str:
         """The tensor's type in the schema, such as ``FLOAT32``."""
-        return _type_names()[self.graph.tensors[tensor].type]
+        code = self.graph.tensors[tensor].type
+        return _type_names().get(code, f"type {code}")
 
     def quantization(self, tensor: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
         """Scales and zero points, both empty for a tensor that is not quantised."""

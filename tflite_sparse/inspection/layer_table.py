@@ -191,7 +191,7 @@ def _kernel(view: View, layer: Layer) -> tuple[int, int] | None:
         _, height, width, _ = view.shape(view.op_inputs(layer.op)[1])
         return height, width
     options = view.ops[layer.op].builtinOptions
-    if layer.kind == "pool":
+    if layer.kind == "pool" and hasattr(options, "filterHeight"):
         return int(options.filterHeight), int(options.filterWidth)
     return None
 
