@@ -80,11 +80,12 @@ sources: system-packages .venv/bin/python
 
 # Always asks bazel, which knows best what is stale; the copy changes only when the library did.
 native: sources
-	$(BAZEL) build $(BAZEL_FLAGS) //native/delegate:libtflite_sparse_delegate.so
+	$(BAZEL) build $(BAZEL_FLAGS) //native/delegate:$(notdir $(LIBRARY))
 	@mkdir -p $(dir $(LIBRARY))
-	@cmp -s bazel-bin/native/delegate/libtflite_sparse_delegate.so $(LIBRARY) || \
-	  install -m 755 bazel-bin/native/delegate/libtflite_sparse_delegate.so $(LIBRARY).tmp && \
-	  mv -f $(LIBRARY).tmp $(LIBRARY)
+	@if ! cmp -s bazel-bin/native/delegate/$(notdir $(LIBRARY)) $(LIBRARY); then \
+	  install -m 755 bazel-bin/native/delegate/$(notdir $(LIBRARY)) $(LIBRARY).tmp; \
+	  mv -f $(LIBRARY).tmp $(LIBRARY); \
+	fi
 
 native-test: native
 	$(BAZEL) test $(BAZEL_FLAGS) --test_output=errors //native/...
