@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tflite_sparse.measure.statistics import speed_up, summarize
+from tflite_sparse.measure.statistics import ratio_of_products, speed_up, summarize
 
 
 def test_summary():
@@ -39,3 +39,12 @@ def test_rounds_must_match():
 
 def test_a_single_round():
     assert speed_up([3.0], [1.5]).value == 2
+
+
+def test_ratio_of_two_speed_ups():
+    """What disturbs a round cancels, as the series share their rounds."""
+    noise = np.random.default_rng(0).random(50) + 1
+    ratio = ratio_of_products([4 * noise, 3 * noise], [noise, 6 * noise])
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
+    with pytest.raises(ValueError, match="as many rounds"):
+        ratio_of_products([[1, 2], [1, 2]], [[1, 2], [1]])

@@ -37,11 +37,13 @@ def measure(
     seconds: float,
     rounds: int | None,
     seed: int = 0,
+    settle: int = 1,
+    least_runs: int = 1,
     progress: Callable[[float], None] = lambda share: None,
 ) -> list[Series]:
     """Time the variants in rounds, in a new random order each round.
 
-    A turn starts with one inference that is not counted: it brings the variant's weights back into
+    A turn starts with inferences that are not counted: they bring the variant's weights back into
     the caches, from where the others have pushed them. So figures are those of a program that runs
     this model again and again.
 
@@ -51,20 +53,24 @@ def measure(
         seconds: how long to measure, if `rounds` is None; at least 5 rounds are made.
         rounds: how many rounds instead.
         seed: of the order.
+        settle: inferences at the start of a turn that are not counted.
+        least_runs: inferences of a turn that are counted, at least.
         progress: called after each round with the share that is done.
     """
     runs = []
     for variant in variants:
         for _ in range(warmup):
             variant.run_ms()
-        runs.append(max(1, min(_MAX_RUNS, round(_TURN_MS / max(variant.run_ms(), 1e-3)))))
+        fitting = round(_TURN_MS / max(variant.run_ms(), 1e-3))
+        runs.append(max(least_runs, min(_MAX_RUNS, fitting)))
     series = [Series() for _ in variants]
     generator = np.random.default_rng(seed)
     start = time.monotonic()
     done = 0
     while done < rounds if rounds is not None else done < 5 or time.monotonic() - start < seconds:
         for index in generator.permutation(len(variants)):
-            variants[index].run_ms()
+            for _ in range(settle):
+                variants[index].run_ms()
             turn = [variants[index].run_ms() for _ in range(runs[index])]
             series[index].rounds.append(float(np.median(turn)))
             series[index].samples += turn
