@@ -165,7 +165,7 @@ def test_a_zip_bomb_is_refused_by_its_claim_and_by_its_content(sidecar):
     with pytest.raises(MaskError, match="would unpack to"):
         MaskSet.load(sidecar)
     write_members(sidecar, {**whole, "mask_0.npy": header + bytes(9)})
-    with pytest.raises(MaskError, match="damaged"):
+    with pytest.raises(MaskError, match=r"shape \[9999, 99999\] needs 999890001 bytes"):
         MaskSet.load(sidecar)
 
 

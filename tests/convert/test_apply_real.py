@@ -1,4 +1,4 @@
-"""apply_masks on models that others made: MediaPipe's, float16 and float32 weights."""
+"""apply_masks on models that others made: MediaPipe's, float16 and float32 weights, and int8."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from tflite_sparse.graph import ModelFile, View, choose_layers
 from tflite_sparse.inspection import inspect_model
 from tflite_sparse.masks import propagate_masks
 from tools.fetch_models import fetched
+from tools.make_models import made
 
 MODELS = (
     "face_detection_short_range",
@@ -20,11 +21,17 @@ MODELS = (
     "iris_landmark_fp32",
     "palm_detection_lite",
     "pose_detection",
+    "face_landmark_int8",
+    "iris_landmark_int8",
 )
 
 
+def path_of(name):
+    return made(name) if name.endswith("_int8") else fetched(name)
+
+
 def masks_for(name, sparsity=0.3):
-    file = ModelFile.read(fetched(name))
+    file = ModelFile.read(path_of(name))
     view = View(file, 0)
     size = view.shape(int(view.graph.inputs[0]))[1:3]
     shapes = {layer.name: view.shape(layer.output)[1:3] for layer in choose_layers(file)}
@@ -34,19 +41,19 @@ def masks_for(name, sparsity=0.3):
 @pytest.mark.parametrize("name", MODELS)
 def test_masked_pixels_are_zero_and_nothing_else_changed(name):
     masks = masks_for(name)
-    content = apply_masks(fetched(name), masks)
+    content = apply_masks(path_of(name), masks)
     assert_masked(content, masks)
-    dense = kinds_of(fetched(name).read_bytes())
+    dense = kinds_of(path_of(name).read_bytes())
     assert len(kinds_of(content)) == len(dense) + len(masks)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_masks_that_keep_everything_change_no_number(name):
     masks = MaskSet({layer: np.ones_like(mask) for layer, mask in masks_for(name).items()})
-    dense = Reference(fetched(name).read_bytes())
+    dense = Reference(path_of(name).read_bytes())
     inputs = dense.random_inputs()
     expected = dense.run(inputs)
-    found = Reference(apply_masks(fetched(name), masks)).run(inputs)
+    found = Reference(apply_masks(path_of(name), masks)).run(inputs)
     for before, after in zip(expected, found):
         assert np.array_equal(before, after)
 
@@ -54,6 +61,6 @@ def test_masks_that_keep_everything_change_no_number(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_delegate_skips_every_mask(name):
     masks = masks_for(name)
-    content = apply_masks(fetched(name), masks)
+    content = apply_masks(path_of(name), masks)
     assert_skipped(content, masks)
     assert {layer.name for layer in inspect_model(content).layers if layer.skips} == set(masks)

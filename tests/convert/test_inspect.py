@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as fb
 from PIL import Image
 from small_models import SmallModel, chain
 
@@ -90,6 +91,28 @@ def dynamic_range():
     return apply_masks(chain(weights="INT8").content(), {"conv1": MASK})
 
 
+def average_pooling():
+    model = SmallModel()
+    options = fb.Pool2DOptionsT()
+    options.strideH = options.strideW = 1
+    options.filterHeight = options.filterWidth = 3
+    x = model.input([1, 6, 8, 4])
+    model.output(model.op("AVERAGE_POOL_2D", [x], [1, 6, 8, 4], "pool", options))
+    return apply_masks(model.content(), {"pool": MASK})
+
+
+def transposed():
+    model = SmallModel()
+    options = fb.TransposeConvOptionsT()
+    options.strideH = options.strideW = 1
+    size = model.tensor([4], "size", "INT32", np.array([1, 6, 8, 4], np.int32))
+    weights = np.ones((4, 3, 3, 2), np.float32)
+    kernel = model.tensor(weights.shape, "kernel", data=weights)
+    inputs = [size, kernel, model.input([1, 6, 8, 2])]
+    model.output(model.op("TRANSPOSE_CONV", inputs, [1, 6, 8, 4], "up", options))
+    return apply_masks(model.content(), {"up": MASK})
+
+
 def all_kept():
     return apply_masks(chain().content(), {"conv1": np.ones((6, 8))})
 
@@ -106,6 +129,8 @@ def none_kept():
         (requantised, "masked", "the multiply requantises"),
         (int16, "conv1", "type INT16"),
         (dynamic_range, "conv1", "dynamic-range"),
+        (average_pooling, "pool", "AVERAGE_POOL_2D computes every pixel"),
+        (transposed, "up", "TRANSPOSE_CONV computes every pixel"),
         (all_kept, "conv1", "keeps every pixel"),
         (none_kept, "conv1", "keeps no pixel"),
     ],
@@ -120,7 +145,17 @@ def test_why_the_engine_does_not_take_a_mask(content, name, reason):
 
 @pytest.mark.parametrize(
     "content",
-    [behind_two_readers, behind_the_input, requantised, int16, dynamic_range, all_kept, none_kept],
+    [
+        behind_two_readers,
+        behind_the_input,
+        requantised,
+        int16,
+        dynamic_range,
+        average_pooling,
+        transposed,
+        all_kept,
+        none_kept,
+    ],
 )
 def test_the_engine_agrees_that_it_does_not_take_it(content):
     interpreter = ts.Interpreter(model_content=content())

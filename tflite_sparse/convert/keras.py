@@ -75,7 +75,7 @@ def convert_keras(
     Args:
         model: a built functional, sequential or subclassed Keras 3 model with
             the TensorFlow backend and a fixed input size; channels last.
-        masks: ``{layer name: [H, W]}``.
+        masks: ``{layer name: [H, W]}``; a fingerprint is a .tflite's, so none is compared.
         quantize: None (float32), ``"float16"`` weights, ``"dynamic"`` (int8
             weights) or ``"int8"`` (weights and activations; inputs and outputs
             stay float32).

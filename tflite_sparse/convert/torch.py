@@ -87,7 +87,8 @@ def convert_torch(
             evaluation; its training mode is restored afterwards.
         example_inputs: tensors, channels first, as ``module(*example_inputs)``
             takes them; their shapes become the file's.
-        masks: ``{module name: [H, W]}``, names as in ``named_modules``.
+        masks: ``{module name: [H, W]}``, names as in ``named_modules``; a
+            fingerprint is a .tflite's, so none is compared.
         quantize: None (float32), ``"float16"`` weights, ``"dynamic"`` (int8
             weights) or ``"int8"`` (weights and activations; inputs and outputs
             stay float32).
