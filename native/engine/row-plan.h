@@ -51,8 +51,11 @@ struct row_plan {
 
   // Of a window node: its window, and upstream's functions.
   struct window window;
+  bool is_float32;
   xnn_create_operator_fn create;
   xnn_reshape_operator_fn reshape;
+  // Of a convolution that skips dead taps: the live ones of each tile of rows.
+  uint64_t* live_taps;
   // Of a row copy: for each row of the output tensor the row of the input
   // tensor, or ROW_NONE for a zero row.
   uint32_t* source;

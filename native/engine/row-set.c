@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "xnnpack/allocator.h"
@@ -28,8 +29,8 @@ static bool holds_exactly(const struct row_set* set, const uint8_t* kept,
   return true;
 }
 
-// Row order: raster order. Neighbours in a row of the image stay neighbours
-// in memory, and zero insertion writes forwards.
+// Raster order: neighbours in a line of the image stay neighbours in memory,
+// and zero insertion writes forwards.
 static void number_rows(struct row_set* set, const uint8_t* kept) {
   uint32_t next_kept = 0;
   uint32_t next_masked = set->count;
@@ -134,6 +135,47 @@ bool row_set_is_subset(const struct row_set* a, const struct row_set* b) {
       return false;
     }
   }
+  return true;
+}
+
+struct keyed_pixel {
+  uint64_t key;
+  uint32_t pixel;
+};
+
+static int compare_keyed_pixels(const void* a, const void* b) {
+  const struct keyed_pixel* x = a;
+  const struct keyed_pixel* y = b;
+  if (x->key != y->key) {
+    return x->key < y->key ? -1 : 1;
+  }
+  return (x->pixel > y->pixel) - (x->pixel < y->pixel);
+}
+
+bool row_set_sort(struct row_set_pool* pool, const struct row_set* set,
+                  const uint64_t* keys) {
+  struct row_set* own = pool->first;
+  while (own != set) {
+    own = own->next;
+  }
+  if (own->is_sorted) {
+    return true;
+  }
+  struct keyed_pixel* pixels =
+      xnn_allocate_memory(own->count * sizeof(struct keyed_pixel));
+  if (pixels == NULL) {
+    return false;
+  }
+  for (uint32_t r = 0; r < own->count; r++) {
+    pixels[r] = (struct keyed_pixel){keys[own->pixel[r]], own->pixel[r]};
+  }
+  qsort(pixels, own->count, sizeof(struct keyed_pixel), compare_keyed_pixels);
+  for (uint32_t r = 0; r < own->count; r++) {
+    own->pixel[r] = pixels[r].pixel;
+    own->row[pixels[r].pixel] = r;
+  }
+  own->is_sorted = true;
+  xnn_release_memory(pixels);
   return true;
 }
 

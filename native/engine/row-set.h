@@ -27,6 +27,8 @@ struct row_set {
   uint32_t* pixel;
   // [H x W] the row of each pixel, ROW_NONE where masked.
   uint32_t* row;
+  // Whether row_set_sort has ordered the rows.
+  bool is_sorted;
   struct row_set* next;
 };
 
@@ -34,9 +36,8 @@ struct row_set_pool {
   struct row_set* first;
 };
 
-// Interns the set of the pixels whose byte in kept[H x W] is not 0. The row
-// order is decided here, and only here. *set is NULL if all are kept. Returns
-// false when out of memory.
+// Interns the set of the pixels whose byte in kept[H x W] is not 0, in raster
+// order. *set is NULL if all are kept. Returns false when out of memory.
 bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
                     uint32_t height, uint32_t width,
                     const struct row_set** set);
@@ -52,6 +53,12 @@ bool row_set_unite(struct row_set_pool* pool, const struct row_set* a,
 
 // Whether every pixel of a is in b.
 bool row_set_is_subset(const struct row_set* a, const struct row_set* b);
+
+// Orders the rows by the keys [H x W] of their pixels, equal keys in raster
+// order, unless the set was sorted before. No tensor may be stored by the set
+// yet. Returns false when out of memory.
+bool row_set_sort(struct row_set_pool* pool, const struct row_set* set,
+                  const uint64_t* keys);
 
 size_t row_set_pool_bytes(const struct row_set_pool* pool);
 

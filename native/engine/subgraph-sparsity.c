@@ -7,6 +7,7 @@
 #include "native/engine/masked-layers.h"
 #include "native/engine/rewrite.h"
 #include "native/engine/row-analysis.h"
+#include "native/engine/row-order.h"
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
 #include "native/engine/sparsity.h"
@@ -38,6 +39,7 @@ void xnn_sparsity_release(struct xnn_sparsity* sparsity) {
     struct row_plan* plan = sparsity->plans;
     sparsity->plans = plan->next;
     xnn_release_memory(plan->source);
+    xnn_release_memory(plan->live_taps);
     xnn_release_memory(plan);
   }
   row_set_pool_release(&sparsity->pool);
@@ -56,7 +58,8 @@ static enum xnn_status use_masks(const struct row_analysis* analysis,
   enum xnn_status status = xnn_status_out_of_memory;
   if (sparsity->layers != NULL && is_compact != NULL &&
       (mode != xnn_sparsity_mode_compact ||
-       layout_choose(analysis, is_compact)) &&
+       (layout_choose(analysis, is_compact) &&
+        row_order_choose(analysis, is_compact))) &&
       masked_layers_describe(analysis, is_compact,
                              mode == xnn_sparsity_mode_off, sparsity->layers)) {
     status = mode == xnn_sparsity_mode_off

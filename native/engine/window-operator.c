@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "native/engine/kernels/live-tap-igemm.h"
 #include "native/engine/node-role.h"
 #include "native/engine/row-flags.h"
 #include "native/engine/row-plan.h"
@@ -22,6 +23,10 @@
 // Upstream's rule for how finely rows are split between threads.
 static const size_t kTilesPerThread = 5;
 
+// Our kernel that skips dead taps is a little slower than upstream's on those
+// that it visits.
+static const double kMostLiveTaps = 0.95;
+
 // A block of weights of this size stays in the second-level cache of every
 // machine we care for, beside the rows that it is applied to.
 static const size_t kWeightBytesPerTask = 256 * 1024;
@@ -33,8 +38,8 @@ static uint32_t same_padding_before(size_t input, size_t output,
   return (uint32_t)(doz(covered, input) / 2);
 }
 
-static struct window window_of(const struct xnn_value* values,
-                               const struct xnn_node* node) {
+struct window window_of(const struct xnn_value* values,
+                        const struct xnn_node* node) {
   struct window window;
   switch (node->type) {
     case xnn_node_type_convolution_2d:
@@ -95,6 +100,10 @@ static struct window window_of(const struct xnn_value* values,
 
 static size_t num_taps(const struct window* window) {
   return (size_t)window->kernel_height * window->kernel_width;
+}
+
+bool window_can_skip_taps(const struct window* window) {
+  return num_taps(window) > 1 && num_taps(window) <= 64;
 }
 
 bool window_operator_supports(const struct xnn_value* values,
@@ -194,6 +203,20 @@ static uint32_t row_under_tap(const struct row_plan* plan, size_t pixel,
                              : (uint32_t)input_pixel;
 }
 
+uint64_t window_live_taps(const struct row_plan* plan, size_t pixel) {
+  uint64_t live = 0;
+  uint64_t tap = 1;
+  for (uint32_t ky = 0; ky < plan->window.kernel_height; ky++) {
+    for (uint32_t kx = 0; kx < plan->window.kernel_width; kx++) {
+      if (row_under_tap(plan, pixel, ky, kx, /*clamp=*/false) != ROW_NONE) {
+        live |= tap;
+      }
+      tap <<= 1;
+    }
+  }
+  return live;
+}
+
 static const void* pointer_under_tap(const struct row_plan* plan,
                                      const struct xnn_operator* op, size_t row,
                                      uint32_t ky, uint32_t kx, bool clamp) {
@@ -238,6 +261,46 @@ static const void** point_rows(const struct row_plan* plan,
     }
   }
   return pointer;
+}
+
+// The kernel that skips dead taps, if there is one for this convolution's
+// weights and tiles.
+static struct live_tap_kernel live_tap_kernel_for(const struct row_plan* plan,
+                                                  const struct xnn_operator* op,
+                                                  size_t mr) {
+  const struct live_tap_kernel none = {NULL, 0, 0};
+  const struct live_tap_kernel kernel = live_tap_kernel_for_machine();
+  const bool fits = plan->is_float32 && window_can_skip_taps(&plan->window) &&
+                    kernel.function != NULL && kernel.mr == mr &&
+                    kernel.nr == op->ukernel.igemm.nr &&
+                    op->ukernel.igemm.kr == 1 && op->ukernel.igemm.sr == 1;
+  return fits ? kernel : none;
+}
+
+// Finds the live taps of each tile; leaves plan->live_taps NULL if visiting
+// those alone would not save enough. Returns false when out of memory.
+static bool find_live_taps(struct row_plan* plan, size_t mr) {
+  const size_t num_rows = row_plan_computed_rows(plan);
+  const size_t num_tiles = divide_round_up(num_rows, mr);
+  uint64_t* live_taps = xnn_allocate_zero_memory(num_tiles * sizeof(uint64_t));
+  if (live_taps == NULL) {
+    return false;
+  }
+  for (size_t row = 0; row < num_rows; row++) {
+    const size_t pixel = plan->output != NULL ? plan->output->pixel[row] : row;
+    live_taps[row / mr] |= window_live_taps(plan, pixel);
+  }
+  size_t num_live = 0;
+  for (size_t tile = 0; tile < num_tiles; tile++) {
+    num_live += (size_t)__builtin_popcountll(live_taps[tile]);
+  }
+  const size_t num_all = num_tiles * num_taps(&plan->window);
+  if ((double)num_live > kMostLiveTaps * (double)num_all) {
+    xnn_release_memory(live_taps);
+    return true;
+  }
+  plan->live_taps = live_taps;
+  return true;
 }
 
 static enum xnn_status allocate_zero_row(const struct row_plan* plan,
@@ -323,7 +386,7 @@ static size_t channels_per_task(const struct xnn_operator* op,
   return channels;
 }
 
-static void finish_igemm(const struct row_plan* plan, struct xnn_operator* op,
+static bool finish_igemm(struct row_plan* plan, struct xnn_operator* op,
                          size_t batch_size, pthreadpool_t threadpool,
                          bool refill) {
   struct igemm_context* context = &op->context.igemm.igemm;
@@ -332,6 +395,10 @@ static void finish_igemm(const struct row_plan* plan, struct xnn_operator* op,
   const size_t num_rows = row_plan_computed_rows(plan);
   if (refill) {
     point_igemm(plan, op, mr);
+    if (live_tap_kernel_for(plan, op, mr).function != NULL &&
+        !find_live_taps(plan, mr)) {
+      return false;
+    }
   }
   context->indirect_a = op->indirection_buffer;
   context->zero = op->zero_buffer;
@@ -346,6 +413,7 @@ static void finish_igemm(const struct row_plan* plan, struct xnn_operator* op,
   compute->tile[0] = channels_per_task(
       op, batch_size * op->groups * divide_round_up(num_rows, mr), threadpool);
   compute->tile[1] = mr;
+  return true;
 }
 
 static void finish_dwconv(const struct row_plan* plan, struct xnn_operator* op,
@@ -477,8 +545,8 @@ static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
     finish_max_pooling(plan, op, batch_size, threadpool, refill);
   } else if (op->ukernel.type == xnn_microkernel_type_dwconv) {
     finish_dwconv(plan, op, opdata, batch_size, threadpool, refill);
-  } else {
-    finish_igemm(plan, op, batch_size, threadpool, refill);
+  } else if (!finish_igemm(plan, op, batch_size, threadpool, refill)) {
+    return xnn_status_out_of_memory;
   }
   return opdata->workspace_size > workspace_size
              ? xnn_status_reallocation_required
@@ -510,6 +578,7 @@ static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
 void window_operator_attach(const struct xnn_value* values,
                             struct xnn_node* node, struct row_plan* plan) {
   plan->window = window_of(values, node);
+  plan->is_float32 = values[node->inputs[0]].datatype == xnn_datatype_fp32;
   plan->create = node->create;
   plan->reshape = node->reshape;
   node->row_plan = plan;

@@ -33,6 +33,16 @@ bool window_operator_is_pointwise(const struct xnn_value* values,
 bool window_operator_is_per_channel(const struct xnn_value* values,
                                     const struct xnn_node* node);
 
+struct window window_of(const struct xnn_value* values,
+                        const struct xnn_node* node);
+
+// Whether a window has taps to skip, and no more than fit a set of 64.
+bool window_can_skip_taps(const struct window* window);
+
+// Bit t is set if the plan's input stores the row under tap t (in raster order)
+// of an output pixel's window.
+uint64_t window_live_taps(const struct row_plan* plan, size_t pixel);
+
 // Multiply-accumulates per output pixel; 0 for pooling.
 uint64_t window_operator_macs_per_pixel(const struct xnn_node* node);
 

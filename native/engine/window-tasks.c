@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "native/engine/kernels/live-tap-igemm.h"
 #include "native/engine/row-plan.h"
 #include "xnnpack/common.h"
 #include "xnnpack/compute.h"
@@ -61,6 +62,26 @@ static void run_igemm(const struct igemm_context* context, size_t batch,
                       size_t group, size_t channel, size_t row,
                       size_t num_channels, size_t num_rows, void* output,
                       size_t output_row_bytes) {
+  const struct xnn_operator* op = operator_of(context);
+  const uint64_t* live_taps = op->row_plan->live_taps;
+  if (live_taps != NULL) {
+    const struct live_tap_tile tile = {
+        .live_taps = live_taps[row / op->compute[0].tile[1]],
+        .pointers = at(context->indirect_a, row * context->ks * sizeof(void*)),
+        .zero = context->zero,
+        .input_offset = context->a_offset + group * context->ga_stride +
+                        batch * context->ba_stride,
+        .num_input_channels = context->kc / sizeof(float),
+        .num_taps = context->ks,
+        .weights = at(context->packed_w,
+                      group * context->gw_stride + channel * context->w_stride),
+        .min = context->params.f32.scalar.min,
+        .max = context->params.f32.scalar.max,
+    };
+    live_tap_kernel_for_machine().function(&tile, num_rows, num_channels,
+                                           output, output_row_bytes);
+    return;
+  }
   context->ukernel.function[XNN_UARCH_DEFAULT](
       num_rows, num_channels, context->kc, context->ks_scaled,
       at(context->indirect_a, row * context->ks * sizeof(void*)),

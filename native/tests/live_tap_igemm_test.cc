@@ -1,0 +1,126 @@
+// The kernels that skip dead taps, against nested loops that add the same
+// products in the same order with fused operations: equal to the bit.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "native/engine/kernels/live-tap-igemm.h"
+#include "xnnpack.h"
+#include "xnnpack/hardware-config.h"
+
+namespace {
+
+struct Kernel {
+  const char* name;
+  live_tap_kernel kernel;
+  bool runs_here;
+};
+
+std::vector<Kernel> Kernels() {
+  std::vector<Kernel> kernels;
+#if defined(__x86_64__)
+  const xnn_hardware_config* hardware = xnn_init_hardware_config();
+  kernels.push_back({"avx512f",
+                     {live_tap_igemm_7x32_avx512f, 7, 32},
+                     hardware->use_x86_avx512f});
+  kernels.push_back(
+      {"fma3", {live_tap_igemm_5x16_fma3, 5, 16}, hardware->use_x86_fma3});
+#endif
+  return kernels;
+}
+
+class LiveTapIgemm : public ::testing::TestWithParam<Kernel> {};
+
+TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
+  if (!GetParam().runs_here) {
+    GTEST_SKIP() << "this processor has no " << GetParam().name;
+  }
+  const live_tap_kernel& kernel = GetParam().kernel;
+  const uint32_t seed = std::random_device()();
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  const auto pick = [&](size_t low, size_t high) {
+    return std::uniform_int_distribution<size_t>(low, high)(random);
+  };
+  for (int round = 0; round < 200; round++) {
+    const size_t taps = pick(1, 64);
+    const size_t kc = pick(1, 33);
+    const size_t rows = pick(1, kernel.mr);
+    const size_t channels = pick(1, 3 * kernel.nr);
+    const uint64_t all = taps == 64 ? ~UINT64_C(0) : (UINT64_C(1) << taps) - 1;
+    const uint64_t live =
+        (static_cast<uint64_t>(random()) << 32 | random()) & all;
+    SCOPED_TRACE("seed " + std::to_string(seed) + ", taps " +
+                 std::to_string(taps) + ", live " + std::to_string(live) +
+                 ", input channels " + std::to_string(kc) + ", rows " +
+                 std::to_string(rows) + ", channels " +
+                 std::to_string(channels));
+
+    // Rows of dead taps would poison the sum. Some live rows are zero rows,
+    // which do not move with the offset.
+    std::vector<float> input(taps * kernel.mr * kc);
+    std::generate(input.begin(), input.end(), [&] { return uniform(random); });
+    std::vector<float> zero(kc, 0.0f);
+    const std::vector<float> poison(kc,
+                                    std::numeric_limits<float>::quiet_NaN());
+    const size_t offset = 4096;
+    std::vector<const void*> pointers(taps * kernel.mr);
+    std::vector<const float*> values(taps * kernel.mr);
+    for (size_t i = 0; i < pointers.size(); i++) {
+      const bool is_live = live >> (i / kernel.mr) & 1;
+      values[i] = !is_live          ? poison.data()
+                  : pick(0, 3) == 0 ? zero.data()
+                                    : input.data() + i * kc;
+      pointers[i] = values[i] == zero.data()
+                        ? static_cast<const void*>(zero.data())
+                        : reinterpret_cast<const void*>(
+                              reinterpret_cast<uintptr_t>(values[i]) - offset);
+    }
+    const size_t blocks = (channels + kernel.nr - 1) / kernel.nr;
+    const size_t block = kernel.nr * (1 + taps * kc);
+    std::vector<float> weights(blocks * block);
+    std::generate(weights.begin(), weights.end(),
+                  [&] { return uniform(random); });
+    const live_tap_tile tile = {
+        live, pointers.data(), zero.data(), offset, kc,
+        taps, weights.data(),  -1.5f,       1.25f,
+    };
+    const size_t stride = channels + 5;
+    const float untouched = 77.0f;
+    std::vector<float> output(rows * stride, untouched);
+    kernel.function(&tile, rows, channels, output.data(),
+                    stride * sizeof(float));
+
+    for (size_t m = 0; m < rows; m++) {
+      for (size_t n = 0; n < stride; n++) {
+        float expected = untouched;
+        if (n < channels) {
+          const float* w = &weights[n / kernel.nr * block + n % kernel.nr];
+          expected = w[0];
+          for (size_t t = 0; t < taps; t++) {
+            for (size_t k = 0; (live >> t & 1) && k < kc; k++) {
+              expected = std::fma(values[t * kernel.mr + m][k],
+                                  w[kernel.nr * (1 + t * kc + k)], expected);
+            }
+          }
+          expected = std::min(std::max(expected, tile.min), tile.max);
+        }
+        ASSERT_EQ(output[m * stride + n], expected)
+            << "row " << m << ", channel " << n;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, LiveTapIgemm, ::testing::ValuesIn(Kernels()),
+                         [](const auto& info) { return info.param.name; });
+// aarch64 has no such kernels.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LiveTapIgemm);
+
+}  // namespace
