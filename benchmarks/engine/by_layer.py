@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.engine.case import DENSE, Case, load
 from tflite_sparse.errors import DelegateError
+from tflite_sparse.graph import ModelFile, find_layers
 from tflite_sparse.graph.layers import CONVOLUTIONS
 from tflite_sparse.inspection import inspect_model
 from tflite_sparse.measure.variants import Variant
 from tflite_sparse.report import OpTime
 from tflite_sparse.runtime import Runtime
+
+Array = npt.NDArray[Any]
 
 _VARIANTS = (DENSE, "insert", "compact")
 _SETTLE = 2
@@ -28,7 +34,7 @@ class LayerRow:
         kernel: height and width.
         form: in compact mode; empty without a mask.
         kept: pixels of its mask that are kept; all of them without a mask.
-        microseconds: median time by variant.
+        microseconds: median over the inferences, by variant.
     """
 
     layer: str
@@ -67,63 +73,87 @@ class Layers:
 def measure_layers(case: Case, sparsity: float, rounds: int, runtime: Runtime) -> Layers:
     """Profile the variants on one thread, in interleaved blocks."""
     masked = case.masked(sparsity)
-    variants = [
-        load(case, name, case.dense() if name == DENSE else masked, runtime, profile=True)
+    variants = {
+        name: load(case, name, case.dense() if name == DENSE else masked, runtime, profile=True)
         for name in _VARIANTS
-    ]
-    samples: dict[str, list[tuple[OpTime, ...]]] = {name: [] for name in _VARIANTS}
+    }
+    samples: dict[str, list[Array]] = {name: [] for name in _VARIANTS}
     generator = np.random.default_rng(0)
+    runs = 1  # of each variant; loading made the first
     try:
         for _ in range(rounds):
-            for index in generator.permutation(len(variants)):
-                samples[_VARIANTS[index]] += _turn(variants[index])
+            for name in generator.permutation(_VARIANTS):
+                samples[name] += _block(variants[name], runs)
+            runs += _SETTLE + _RUNS
+        ops = {name: variant.interpreter.profile().ops for name, variant in variants.items()}
+        report = variants["compact"].report
+        forms = {layer.layer: layer.form for layer in report.layers} if report else {}
     finally:
-        for variant in variants:
+        for variant in variants.values():
             variant.interpreter.close()
+    times = {name: np.array(of_runs) for name, of_runs in samples.items()}
     return Layers(
         sparsity=sparsity,
-        rows=_rows(case, masked, samples),
-        total_us={name: _median_sum(samples[name], "") for name in _VARIANTS},
-        row_copy_us={name: _median_sum(samples[name], _ROW_COPY) for name in _VARIANTS},
+        rows=_rows(case, masked, forms, ops, times),
+        total_us={name: _median_sum(ops[name], times[name], "") for name in _VARIANTS},
+        row_copy_us={name: _median_sum(ops[name], times[name], _ROW_COPY) for name in _VARIANTS},
     )
 
 
-def _turn(variant: Variant) -> list[tuple[OpTime, ...]]:
-    profiles = []
-    for run in range(_SETTLE + _RUNS):
+def _block(variant: Variant, runs: int) -> list[Array]:
+    """Microseconds of each operation in each inference that counts; `runs` were made before.
+
+    The delegate's profile is a mean over all runs so far, so one run is the difference of two.
+    """
+    for _ in range(_SETTLE):
         variant.run_ms()
-        if run >= _SETTLE:
-            profiles.append(variant.interpreter.profile().ops)
-    return profiles
+    sums = [_microseconds(variant) * (runs + _SETTLE)]
+    for run in range(_RUNS):
+        variant.run_ms()
+        sums.append(_microseconds(variant) * (runs + _SETTLE + run + 1))
+    return list(np.diff(sums, axis=0))
 
 
-def _median_sum(samples: list[tuple[OpTime, ...]], kind: str) -> float:
-    return float(
-        np.median([sum(op.microseconds for op in ops if kind in op.op) for ops in samples])
-    )
+def _microseconds(variant: Variant) -> Array:
+    return np.array([op.microseconds for op in variant.interpreter.profile().ops])
+
+
+def _median_sum(ops: Sequence[OpTime], times: Array, kind: str) -> float:
+    chosen = [kind in op.op for op in ops]
+    return float(np.median(times[:, chosen].sum(axis=1)))
 
 
 def _rows(
-    case: Case, masked: bytes, samples: dict[str, list[tuple[OpTime, ...]]]
+    case: Case,
+    masked: bytes,
+    forms: dict[str, str],
+    ops: dict[str, Sequence[OpTime]],
+    times: dict[str, Array],
 ) -> list[LayerRow]:
-    layers = [layer for layer in inspect_model(masked).layers if layer.kind in CONVOLUTIONS]
-    convolutions = {
-        name: [[op for op in ops if op.op.startswith("Convolution")] for ops in profiles]
-        for name, profiles in samples.items()
-    }
-    for name, profiles in convolutions.items():
-        if len(profiles[0]) != len(layers):
-            raise DelegateError(
-                f"{case.name}: the profile of {name} has {len(profiles[0])} convolutions, "
-                f"the file {len(layers)}, so they cannot be put side by side"
-            )
+    infos = {info.name: info for info in inspect_model(masked).layers}
     rows = []
-    for index, layer in enumerate(layers):
-        times = {
-            name: float(np.median([ops[index].microseconds for ops in profiles]))
-            for name, profiles in convolutions.items()
+    for layer in find_layers(ModelFile.read(masked)):
+        if layer.kind not in CONVOLUTIONS:
+            continue
+        info = infos[layer.name]
+        medians = {
+            name: float(np.median(times[name][:, _place(case, name, ops[name], layer.names)]))
+            for name in times
         }
-        form = convolutions["compact"][0][index].form
-        kernel = layer.kernel or (1, 1)
-        rows.append(LayerRow(layer.name, layer.kind, kernel, form, layer.kept, layer.total, times))
+        kernel = info.kernel or (1, 1)
+        form = forms.get(layer.name, "")
+        rows.append(LayerRow(layer.name, layer.kind, kernel, form, info.kept, info.total, medians))
     return rows
+
+
+def _place(case: Case, variant: str, ops: Sequence[OpTime], names: Sequence[str]) -> int:
+    """The index of the convolution that writes a tensor of one of the names."""
+    places = [
+        i for i, op in enumerate(ops) if op.op.startswith("Convolution") and op.layer in names
+    ]
+    if len(places) != 1:
+        raise DelegateError(
+            f"{case.name}: expected one convolution {names[0]} in the profile of {variant}, "
+            f"found {len(places)}"
+        )
+    return places[0]
