@@ -51,7 +51,8 @@ class Mirror:
     """Where this machine's own apt gets Debian from, and the key it trusts."""
 
     uri: str
-    signed_by: str
+    # Lines for the stanza of a private apt: what the machine's own says about trust.
+    trust: tuple[str, ...]
 
 
 def read_lock(path: Path = LOCK) -> list[Source]:
@@ -109,6 +110,11 @@ def _is_main_archive(suites: str, components: str, enabled: str = "yes") -> bool
     return "main" in components.split() and not security_only and enabled.lower() != "no"
 
 
+def _trust(fields: dict[str, str]) -> tuple[str, ...]:
+    names = ("Signed-By", "Trusted")
+    return tuple(f"{name}: {fields[name.lower()]}" for name in names if name.lower() in fields)
+
+
 def _from_deb822(stanza: str) -> Mirror | None:
     lines = [line for line in stanza.splitlines() if not line.startswith("#")]
     # A line that starts with a blank continues the field above (an inline key, for one).
@@ -122,15 +128,15 @@ def _from_deb822(stanza: str) -> Mirror | None:
         fields.get("suites", ""), fields.get("components", ""), fields.get("enabled", "yes")
     ):
         return None
-    return Mirror(fields["uris"].split()[0], fields.get("signed-by", ""))
+    return Mirror(fields["uris"].split()[0], _trust(fields))
 
 
 def _from_one_line(line: str) -> Mirror | None:
     match = re.match(r"\s*deb(?:-src)?\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)\s+([^#]*)", line)
     if not match or not _is_main_archive(match[3], match[4]):
         return None
-    signed_by = re.search(r"signed-by=(\S+)", match[1] or "")
-    return Mirror(match[2], signed_by[1] if signed_by else "")
+    options = dict(re.findall(r"([\w-]+)=(\S+)", match[1] or ""))
+    return Mirror(match[2], _trust(options))
 
 
 class Pip:
@@ -169,14 +175,8 @@ class PrivateApt:
         self._root = root
         for part in ("lists/partial", "cache/archives/partial", "parts", "state"):
             (root / part).mkdir(parents=True)
-        stanza = [
-            "Types: deb-src",
-            f"URIs: {mirror.uri}",
-            f"Suites: {' '.join(suites)}",
-            "Components: main",
-        ]
-        if mirror.signed_by:
-            stanza.append(f"Signed-By: {mirror.signed_by}")
+        stanza = ["Types: deb-src", f"URIs: {mirror.uri}", f"Suites: {' '.join(suites)}"]
+        stanza += ["Components: main", *mirror.trust]
         (root / "parts" / "mirror.sources").write_text("\n".join(stanza) + "\n")
         self._options = [
             f"-oDir::Etc::SourceParts={root}/parts",
@@ -254,7 +254,7 @@ def _raise_if_full(text: str, where: Path) -> None:
 
 
 def keep(arrived: Path, source: Source, sources: Path) -> None:
-    """Check a file that arrived and move it into the cache, whole or not at all."""
+    """Check a file that arrived and put it into the cache, whole or not at all."""
     found = sha256_of(arrived)
     if found != source.sha256:
         arrived.unlink()
@@ -263,7 +263,10 @@ def keep(arrived: Path, source: Source, sources: Path) -> None:
             f"  expected sha256 {source.sha256}\n  found    sha256 {found}\n"
             f"The mirror serves something else under that name. Run this again later, {BY_HAND}"
         )
-    arrived.replace(sources / source.file)
+    # From a mirror on disk, apt brings a link, which must not be what is kept.
+    partial = arrived.with_name("partial")
+    shutil.copyfile(arrived, partial)
+    partial.replace(sources / source.file)
 
 
 def unpack_wheel(wheel: Path, into: Path) -> None:
@@ -279,7 +282,7 @@ def unpack_wheel(wheel: Path, into: Path) -> None:
         Path(scratch, package).replace(into)
 
 
-def fetch_all(sources: list[Source], cache: Path, apt_root: Path = APT_ROOT) -> list[str]:
+def fetch_all(sources: list[Source], cache: Path, apt_root: Path) -> list[str]:
     """Bring the cache up to the lock file; the names of the files that were fetched.
 
     Raises FetchError, or OSError if the cache cannot be written.
@@ -296,7 +299,7 @@ def fetch_all(sources: list[Source], cache: Path, apt_root: Path = APT_ROOT) -> 
             f"this host has no apt-get, and these sources are not in {folder}:\n{names}\n"
             f"Run this on Debian or in a Debian container, {BY_HAND}"
         )
-    # Below the cache, so that what arrives is moved into place rather than copied.
+    # Below the cache, so that files move into place at once.
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as scratch:
         pip = Pip(Path(scratch))
         apt = None
@@ -330,7 +333,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         sources = read_lock(options.lock)
-        fetched = fetch_all(sources, options.cache)
+        fetched = fetch_all(sources, options.cache, APT_ROOT)
     except FetchError as error:
         print(f"fetch_sources: {error}", file=sys.stderr)
         return 1
