@@ -5,6 +5,7 @@ import pytest
 
 import tflite_sparse as ts
 from tests.runtime.models import content, inputs, run
+from tflite_sparse.measure.sweep import random_masks
 from tools.make_models import made
 
 NAME = "face_landmark_fp32"
@@ -30,3 +31,13 @@ def test_masks_in_memory_equal_the_masked_file(as_path):
 def test_mask_of_another_size_is_refused():
     with pytest.raises(ts.MaskError, match="conv2d_1"):
         ts.Interpreter(model_content=content(NAME), masks={"conv2d_1": np.ones((3, 3), bool)})
+
+
+def test_strict_accepts_a_model_whose_layers_all_skip():
+    """At this sparsity skipping pays in every layer."""
+    masks = random_masks(content(NAME), 0.9)
+    interpreter = ts.Interpreter(model_content=content(NAME), masks=masks, strict=True)
+    interpreter.allocate_tensors()
+    report = interpreter.sparsity_report()
+    assert report.not_accelerated() == []
+    assert len(report.layers) > 30

@@ -52,21 +52,27 @@ def audited_platform(wheel: Path) -> str:
     return tag
 
 
+def checked(folder: Path) -> Path:
+    """A wheel in `folder` with its final tag, after its contents were looked at."""
+    # auditwheel wants some platform in the name before it tells which one it should be.
+    wheel = retag(build(folder), f"linux_{platform.machine()}")
+    tag = audited_platform(wheel)
+    version = re.fullmatch(r"manylinux_(\d+)_(\d+)_\w+", tag)
+    if not version or tuple(map(int, version.groups())) > OLDEST_ALLOWED:
+        sys.exit(f"error: the library needs {tag}, expected manylinux_2_28 or older")
+    wheel = retag(wheel, tag)
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in ("libtflite_sparse_delegate.so", "py.typed", "NOTICE", "LICENSE"):
+        if not any(name.endswith(wanted) for name in names):
+            sys.exit(f"error: {wanted} is not in {wheel.name}")
+    return wheel
+
+
 def main() -> int:
     """Build, tag, check; returns the exit code."""
     DIST.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DIST) as folder:
-        # auditwheel wants some platform in the name before it tells which one it should be.
-        wheel = retag(build(Path(folder)), f"linux_{platform.machine()}")
-        tag = audited_platform(wheel)
-        version = re.fullmatch(r"manylinux_(\d+)_(\d+)_\w+", tag)
-        if not version or tuple(map(int, version.groups())) > OLDEST_ALLOWED:
-            sys.exit(f"error: the library needs {tag}, expected manylinux_2_28 or older")
-        wheel = retag(wheel, tag)
-        names = zipfile.ZipFile(wheel).namelist()
-        for wanted in ("libtflite_sparse_delegate.so", "py.typed", "NOTICE", "LICENSE"):
-            if not any(name.endswith(wanted) for name in names):
-                sys.exit(f"error: {wanted} is not in {wheel.name}")
+        wheel = checked(Path(folder))
         final = DIST / wheel.name
         wheel.replace(final)
     print(f"{final.relative_to(ROOT)}  {final.stat().st_size / 1e6:.1f} MB")

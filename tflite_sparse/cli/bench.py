@@ -18,7 +18,7 @@ from tflite_sparse.errors import DelegateError, OptionError
 from tflite_sparse.files import write_atomically
 from tflite_sparse.measure import environment
 from tflite_sparse.measure.case import Result, Settings, Task, measure_task
-from tflite_sparse.measure.plot import plot_speed_up
+from tflite_sparse.measure.plot import plot_speed_up, require_matplotlib
 from tflite_sparse.measure.variants import MODES, STOCK, Arrays
 from tflite_sparse.runtime import RUNTIME_NAMES, find_runtime
 from tflite_sparse.table import format_table
@@ -89,6 +89,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure; returns the exit code."""
     settings = _settings(args)
+    if args.plot:
+        require_matplotlib()
     tasks = list(_tasks(args))
     if args.cpu:
         _pin(args.cpu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Sequence
 
@@ -11,17 +12,20 @@ from tflite_sparse.errors import OptionError
 from tflite_sparse.measure.case import Result
 
 
+def require_matplotlib() -> None:
+    """Raise OptionError if matplotlib is not installed: before measuring, not after."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise OptionError("--plot needs matplotlib; install it: pip install 'tflite-sparse[bench]'")
+
+
 def plot_speed_up(results: Sequence[Result]) -> bytes:
     """A PNG with a panel per model and number of threads: each variant's speed-up, and the ideal.
 
     Raises OptionError if matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise OptionError(
-            "--plot needs matplotlib; install it: pip install 'tflite-sparse[bench]'"
-        ) from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     panels: dict[tuple[str, int], list[Result]] = {}
     for result in results:
         panels.setdefault((result.task.label, result.task.threads), []).append(result)
