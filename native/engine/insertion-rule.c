@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "native/engine/row-set.h"
-#include "native/engine/window-operator.h"
+#include "native/engine/window.h"
 #include "xnnpack/datatype.h"
 #include "xnnpack/subgraph.h"
 
@@ -35,7 +35,7 @@ bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
                     const struct row_set* rows) {
   const double kept = rows->count;
   const double masked = (double)rows->height * rows->width - kept;
-  const double macs = (double)window_operator_macs_per_pixel(node);
+  const double macs = (double)window_node_macs_per_pixel(node);
   switch (node->type) {
     case xnn_node_type_convolution_2d:
       return gemm_pays(&values[node->outputs[0]], macs, masked, kept);

@@ -10,7 +10,7 @@
 #include "native/engine/mask-multiply.h"
 #include "native/engine/node-role.h"
 #include "native/engine/row-analysis.h"
-#include "native/engine/window-operator.h"
+#include "native/engine/window.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/math.h"
 #include "xnnpack/node-type.h"
@@ -36,7 +36,7 @@ static void visit_window(struct producers* producers,
                                       insertion_pays(values, node, rows));
   const uint64_t pixels =
       values[value_id].shape.dim[1] * values[value_id].shape.dim[2];
-  const uint64_t macs = window_operator_macs_per_pixel(node);
+  const uint64_t macs = window_node_macs_per_pixel(node);
   producers->layer->macs_dense += pixels * macs;
   producers->layer->macs_kept += (skips ? rows->count : pixels) * macs;
   producers->skips |= skips;

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "native/engine/window-operator.h"
+#include "native/engine/window.h"
 #include "xnnpack/node-type.h"
 #include "xnnpack/subgraph.h"
 
@@ -73,10 +73,10 @@ enum node_role node_role_of(const struct xnn_value* values,
     case xnn_node_type_convolution_2d:
     case xnn_node_type_depthwise_convolution_2d:
     case xnn_node_type_max_pooling_2d:
-      if (!window_operator_supports(values, node)) {
+      if (!window_node_is_supported(values, node)) {
         return node_role_opaque;
       }
-      if (!window_operator_is_per_channel(values, node)) {
+      if (!window_node_is_per_channel(values, node)) {
         return node_role_window;
       }
       break;

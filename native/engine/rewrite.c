@@ -11,6 +11,7 @@
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
 #include "native/engine/window-operator.h"
+#include "native/engine/window.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/math.h"
 #include "xnnpack/subgraph.h"
@@ -189,7 +190,7 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
   const bool runs_unchanged =
       (input_rows == NULL && output_rows == NULL) ||
       (input_rows == output_rows && !is_dense &&
-       window_operator_is_pointwise(rewrite->subgraph->values, node));
+       window_node_is_pointwise(rewrite->subgraph->values, node));
   if (status != xnn_status_success || runs_unchanged) {
     return status;
   }

@@ -9,7 +9,8 @@
 #include "native/engine/row-analysis.h"
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
-#include "native/engine/window-operator.h"
+#include "native/engine/window-pointers.h"
+#include "native/engine/window.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/subgraph.h"
 

@@ -8,23 +8,12 @@
 #include <stdint.h>
 
 #include "native/engine/row-set.h"
+#include "native/engine/window.h"
 #include "xnnpack/subgraph.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-// A window of a convolution or pooling, as its node defines it.
-struct window {
-  uint32_t kernel_height;
-  uint32_t kernel_width;
-  uint32_t stride_height;
-  uint32_t stride_width;
-  uint32_t dilation_height;
-  uint32_t dilation_width;
-  uint32_t padding_top;
-  uint32_t padding_left;
-};
 
 struct row_plan {
   // Planes of the dense tensors.
