@@ -28,6 +28,9 @@ struct ProfiledOperator {
 // The operators of runtimes created with XNN_FLAG_BASIC_PROFILING.
 class Profile {
  public:
+  // Forgets what an earlier runtime at the same address did.
+  void Start(xnn_runtime_t runtime) { runtimes_.erase(runtime); }
+
   // Adds the run that has just ended.
   void Add(const TfLiteContext& context, xnn_runtime_t runtime);
 

@@ -110,6 +110,7 @@ void TfLiteSparseSession::SubgraphCreated(xnn_subgraph_t subgraph) const {
 void TfLiteSparseSession::RuntimeCreated(TfLiteContext* context,
                                          xnn_runtime_t runtime) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  profile_.Start(runtime);
   const xnn_masked_layer* layers = nullptr;
   const size_t count = xnn_runtime_get_masked_layers(runtime, &layers);
   for (size_t i = 0; i < count; i++) {
