@@ -121,6 +121,10 @@ format: .venv/.light-stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: native .venv/.full-stamp runtimes models
+	$(BIN)/python -m benchmarks.dense_parity
+	$(BIN)/python -m benchmarks.engine --write
+
 wheel: native .venv/.light-stamp
 	$(BIN)/python tools/wheel.py
 
