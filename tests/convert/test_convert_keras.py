@@ -90,6 +90,16 @@ def test_a_mask_after_a_linear_convolution_is_not_distributed():
     assert kinds_of(content) == ["CONV_2D", "CONV_2D", "MUL", "CONV_2D"]
 
 
+def test_a_mask_stands_before_a_normalisation_that_follows_the_activation():
+    """It folds into the next convolution, so behind it there is nothing to fuse with."""
+    inputs = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1")(inputs)
+    x = layers.BatchNormalization(beta_initializer="ones")(x)
+    content = convert(keras.Model(inputs, layers.Conv2D(2, 1)(x)), {"conv1": MASK})
+    assert_masked(content, {"conv1": MASK})
+    assert kinds_of(content)[:2] == ["CONV_2D", "MUL"]
+
+
 def test_mask_layers_and_masks_by_name():
     model = small(first=ActivationMask(MASK, name="mask1"))
     content = convert(model, {"conv2": ~MASK})
@@ -181,6 +191,7 @@ def test_representative_data_may_be_given_in_many_forms(data):
         ({"conv9": MASK}, r"no layer 'conv9'.*did you mean 'conv[123]'"),
         ({"conv1": np.ones((4, 4))}, r"'conv1' has the shape \[4, 4\].*\[1, 8, 8, 8\]"),
         ({"conv1": MASK, "re_lu": MASK}, "two masks for one layer"),
+        ({"conv1": np.zeros((8, 8))}, "'conv1' keeps no pixel"),
     ],
 )
 def test_masks_that_do_not_fit_are_refused(masks, text):

@@ -149,6 +149,7 @@ def test_a_mask_behind_a_functional_activation():
     [
         ({"secnd": MASK}, r"no layer 'secnd'.*did you mean 'second'"),
         ({"second": np.ones((4, 4))}, r"'second' has the shape \[4, 4\].*\[1, 4, 8, 8\]"),
+        ({"second": np.zeros((8, 8))}, "'second' keeps no pixel"),
         ({"second": MASK, "first.0": MASK, "first.2": MASK}, r"two masks.*'first.0' and 'first.2'"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,23 +20,6 @@ from tflite_sparse.masks.mask_set import Mask
 #: quantisation. Float differs by the order of additions, float16 by weights of 11 bits; what 8
 #: bits cost depends on the network, so theirs only tells a working model from a broken one.
 TOLERANCES = {None: 1e-3, "float16": 2e-2, "dynamic": 0.5, "int8": 0.5}
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What a conversion must give.
-
-    Attributes:
-        masks: the masks by layer name, in the order of their markers.
-        inputs: one set of inputs of the source model, in its order.
-        outputs: the source model's outputs for them, in its order.
-        tolerance: the largest relative error accepted; see TOLERANCES.
-    """
-
-    masks: Mapping[str, Mask]
-    inputs: Sequence[Array]
-    outputs: Sequence[Array]
-    tolerance: float
 
 
 def masked_layers(file: ModelFile) -> list[Layer]:
@@ -69,35 +51,43 @@ def check_masks_present(file: ModelFile, masks: Mapping[str, Mask]) -> None:
         del found[index]
 
 
-def check_result(content: bytes, expected: Expectation) -> None:
+def check_result(
+    content: bytes, inputs: Sequence[Array], outputs: Sequence[Array], tolerance: float
+) -> None:
     """Masked pixels exactly zero, and outputs as the source model's.
+
+    Args:
+        content: the converted model.
+        inputs: one set of inputs of the source model, in its order.
+        outputs: the source model's outputs for them, in its order.
+        tolerance: the largest relative error accepted; see TOLERANCES.
 
     Raises:
         ConversionError: they are not; says by how much.
     """
     model = Reference(content)
-    inputs = _in_order(model, expected.inputs)
-    check_masked_pixels(content, inputs)
+    ordered = _in_order(model, inputs)
+    check_masked_pixels(content, ordered)
     view = View(ModelFile.read(content), 0)
     converted = [
         (_dequantised(value, detail["quantization"]), _step(view, detail["index"]))
-        for value, detail in zip(model.run(inputs), model.outputs)
+        for value, detail in zip(model.run(ordered), model.outputs)
     ]
-    if len(converted) != len(expected.outputs):
+    if len(converted) != len(outputs):
         raise ConversionError(
-            f"the converted model has {len(converted)} outputs, the source {len(expected.outputs)}"
+            f"the converted model has {len(converted)} outputs, the source {len(outputs)}"
         )
-    for index, source in enumerate(expected.outputs):
+    for index, source in enumerate(outputs):
         # Converters order outputs by name: the nearest of equal shape is the same one.
         errors = [
             _relative_error(value, source, step) if value.shape == source.shape else np.inf
             for value, step in converted
         ]
         nearest = int(np.argmin(errors))
-        if not errors[nearest] <= expected.tolerance:
+        if not errors[nearest] <= tolerance:
             raise ConversionError(
                 f"output {index} of shape {list(source.shape)} differs from the source model's by "
-                f"{errors[nearest]:.2g} of its norm, expected at most {expected.tolerance}; if that "
+                f"{errors[nearest]:.2g} of its norm, expected at most {tolerance}; if that "
                 "is the price of quantisation, give more representative_data or a larger tolerance"
             )
         del converted[nearest]
