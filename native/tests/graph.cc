@@ -218,6 +218,10 @@ size_t Graph::Input(Plane plane) {
 
 void Graph::Output(size_t value) { definitions_[value].is_output = true; }
 
+float Graph::StepOf(size_t value) const {
+  return IsQuantized(type_) ? definitions_[value].scale : 0.0f;
+}
+
 float Graph::OutputScale(size_t input, float magnitude) const {
   return definitions_[input].scale * magnitude;
 }
@@ -265,6 +269,31 @@ size_t Graph::ConvolutionLike(size_t input, Plane output_plane, Window window,
   }
   scales_.push_back(scales);
   const float* channel_scales = scales_.back().data();
+
+  const float bias_scale = definitions_[input].scale;
+  struct Convolution facts = {input,
+                              output,
+                              window,
+                              groups,
+                              group_input_channels,
+                              group_output_channels,
+                              {},
+                              {}};
+  for (size_t c = 0; c < channels; c++) {
+    const float scale = type_ == Type::kInt8 ? scales[c] : weight_scale;
+    const size_t taps = window.kernel * window.kernel * group_input_channels;
+    for (size_t t = 0; t < taps; t++) {
+      facts.weights.push_back(
+          Decode(type_, static_cast<const uint8_t*>(filter_data),
+                 depthwise ? t * channels + c : c * taps + t, scale,
+                 type_ == Type::kUint8 ? 127 : 0));
+    }
+    facts.bias.push_back(
+        IsQuantized(type_) ? std::rint(bias[c] / (weight_scale * bias_scale)) *
+                                 scale * bias_scale
+                           : bias[c]);
+  }
+  convolutions_.push_back(std::move(facts));
 
   steps_.push_back([=](xnn_subgraph_t subgraph,
                        const std::vector<uint32_t>& ids) {
@@ -558,21 +587,19 @@ std::vector<Tensor> GraphRun::operator()(uint32_t input_seed, size_t batch) {
   Check(xnn_invoke_runtime(runtime_.get()), "invoke the runtime");
 
   std::vector<Tensor> outputs;
+  inputs_.clear();
   auto buffer = buffers.begin();
   for (uint32_t v = 0; v < num_values; v++) {
     const Graph::Definition& definition = graph_.definitions_[v];
     if (!definition.is_input && !definition.is_output) {
       continue;
     }
-    if (definition.is_output) {
-      Tensor tensor{Shape(graph_.planes_[v], definition.rank, batch), {}};
-      for (size_t i = 0; i < Product(tensor.shape); i++) {
-        tensor.values.push_back(Decode(graph_.type_, buffer->data(), i,
-                                       definition.scale,
-                                       definition.zero_point));
-      }
-      outputs.push_back(std::move(tensor));
+    Tensor tensor{Shape(graph_.planes_[v], definition.rank, batch), {}};
+    for (size_t i = 0; i < Product(tensor.shape); i++) {
+      tensor.values.push_back(Decode(graph_.type_, buffer->data(), i,
+                                     definition.scale, definition.zero_point));
     }
+    (definition.is_output ? outputs : inputs_).push_back(std::move(tensor));
     ++buffer;
   }
   return outputs;

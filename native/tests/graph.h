@@ -63,6 +63,20 @@ struct Tensor {
   std::vector<float> values;
 };
 
+// A convolution as its defining sum has it: real numbers, those that the
+// quantised ones stand for.
+struct Convolution {
+  size_t input;
+  size_t output;
+  Window window;
+  size_t groups;
+  size_t group_input_channels;
+  size_t group_output_channels;
+  // [output channel][ky][kx][input channel of its group], [output channel].
+  std::vector<float> weights;
+  std::vector<float> bias;
+};
+
 class Graph {
  public:
   Graph(Type type, uint32_t seed);
@@ -89,6 +103,11 @@ class Graph {
   const Plane& PlaneOf(size_t value) const { return planes_[value]; }
   // One line a value: what makes it, from what, and its shape.
   const std::string& Description() const { return description_; }
+  const std::vector<struct Convolution>& Convolutions() const {
+    return convolutions_;
+  }
+  // Difference between neighbouring numbers of a quantised value; 0 in float.
+  float StepOf(size_t value) const;
   bool IsUnread(size_t value) const { return !definitions_[value].is_read; }
 
  private:
@@ -126,6 +145,7 @@ class Graph {
   std::vector<Plane> planes_;
   std::vector<Definition> definitions_;
   std::vector<Step> steps_;
+  std::vector<struct Convolution> convolutions_;
   // Static data and scales; a list so that addresses stay.
   std::list<std::vector<uint8_t>> kept_;
   std::list<std::vector<float>> scales_;
@@ -142,12 +162,16 @@ class GraphRun {
   // which they were declared. The batch size may change from call to call.
   std::vector<Tensor> operator()(uint32_t input_seed, size_t batch = 1);
 
+  // What the last call ran on, in the order in which inputs were declared.
+  const std::vector<Tensor>& Inputs() const { return inputs_; }
+
   std::vector<xnn_masked_layer> Layers() const;
   size_t ArenaBytes() const;
   size_t SparsityBytes() const;
 
  private:
   const Graph& graph_;
+  std::vector<Tensor> inputs_;
   std::unique_ptr<pthreadpool, void (*)(pthreadpool_t)> threads_;
   std::unique_ptr<xnn_subgraph, xnn_status (*)(xnn_subgraph_t)> subgraph_;
   std::unique_ptr<xnn_runtime, xnn_status (*)(xnn_runtime_t)> runtime_;
