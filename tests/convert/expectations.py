@@ -33,7 +33,7 @@ def assert_masked(content, masks):
 
 
 def assert_skipped(content, masks):
-    """This project's delegate takes every mask, and gives the numbers of multiplying by them.
+    """This project's delegate understands every mask, and gives the numbers of multiplying by them.
 
     Float numbers are the stock interpreter's. 8-bit kernels of the stock interpreter round in
     another way, so there the delegate is held to its own dense form, bit by bit.
@@ -43,7 +43,11 @@ def assert_skipped(content, masks):
     sparse = ts.Interpreter(model_content=content)
     found = _run(sparse, inputs)
     report = sparse.sparsity_report()
-    assert {layer.layer: layer.reason for layer in report.layers if layer.form == "dense"} == {}
+    # Small layers may run dense because skipping would cost more: the engine's choice, which it
+    # makes only for masks that it has understood.
+    assert {
+        layer.reason for layer in report.not_accelerated() if " costs: " not in layer.reason
+    } == set()
     assert {layer.layer for layer in report.layers} == set(masks)
     if _is_quantised(content):
         expected = _run(ts.Interpreter(model_content=content, sparsity="off"), inputs)
