@@ -1,5 +1,7 @@
 """convert_keras: real architectures, quantisations, kinds of models, and what it refuses."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -244,3 +246,10 @@ def test_options_are_checked():
         convert(small(), quantize="int8")
     with pytest.raises(ConversionError, match="representative_data is empty"):
         convert(small(), quantize="int8", representative_data=[])
+
+
+def test_a_missing_converter_is_told_with_the_extra_that_brings_it(monkeypatch):
+    model = small()
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ConversionError, match=r"needs tensorflow.*pip install 'tflite-sparse\["):
+        convert(model)

@@ -1,5 +1,7 @@
 """convert_torch: real architectures, quantisations, and what it refuses."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +187,9 @@ def test_the_mask_module_refuses_another_size():
         ActivationMask(MASK)(torch.zeros(1, 3, 4, 4))
     with pytest.raises(MaskError, match=r"\[4, 4\], expected \[8, 8\]"):
         ActivationMask(MASK).set_mask(np.ones((4, 4)))
+
+
+def test_a_missing_converter_is_told_with_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "litert_torch", None)
+    with pytest.raises(ConversionError, match=r"needs litert_torch.*pip install 'tflite-sparse\["):
+        convert(Small().eval())

@@ -1,19 +1,35 @@
-"""The options that the converters share."""
+"""What the converters share: their options, data and needs."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Union
 
 import numpy as np
 
 from tflite_sparse.convert.reference import Array
-from tflite_sparse.errors import MaskError, OptionError
+from tflite_sparse.errors import ConversionError, MaskError, OptionError
 from tflite_sparse.masks.mask_set import Mask
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 
 RepresentativeData = Union[Array, Iterable[Any], Callable[[], Iterable[Any]]]
+
+
+def require(module: str, extra: str) -> None:
+    """Import a package that one of the extras brings.
+
+    Raises:
+        ConversionError: it is not installed; says how to install it.
+    """
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise ConversionError(
+            f"this conversion needs {module}, which does not import ({error}); install it: "
+            f"pip install 'tflite-sparse[{extra}]'"
+        ) from error
 
 
 def check_quantization(quantize: str | None, data: RepresentativeData | None) -> None:

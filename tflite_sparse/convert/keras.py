@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.convert.data import RepresentativeData, check_quantization, reusable, samples
+from tflite_sparse.convert.data import (
+    RepresentativeData,
+    check_quantization,
+    require,
+    reusable,
+    samples,
+)
 from tflite_sparse.convert.exact import make_masks_exact
 from tflite_sparse.convert.keras_sites import (
     MARKER,
@@ -71,9 +77,11 @@ def convert_keras(
     Raises:
         OptionError: unknown ``quantize``, or int8 without data.
         MaskError: an unknown or ambiguous layer, a mask of another size.
-        ConversionError: the converter failed, a mask is not in fusible form
+        ConversionError: TensorFlow is missing, the converter failed, a mask is not in fusible form
             (names the layer), or the result differs from the model.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    require("tensorflow", "keras")
     check_quantization(quantize, representative_data)
     representative_data = reusable(representative_data)
     steps = Progress(progress)
@@ -96,7 +104,6 @@ def convert_keras(
 
 
 def _tflite(model: Any, quantize: str | None, data: RepresentativeData | None) -> bytes:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.convert.data import RepresentativeData, check_quantization, reusable, samples
+from tflite_sparse.convert.data import (
+    RepresentativeData,
+    check_quantization,
+    require,
+    reusable,
+    samples,
+)
 from tflite_sparse.convert.exact import make_masks_exact
 from tflite_sparse.convert.multiply import MaskWriter
 from tflite_sparse.convert.progress import Progress
@@ -66,10 +72,13 @@ def convert_torch(
     Raises:
         OptionError: unknown ``quantize``, or int8 without data.
         MaskError: an unknown layer, a mask of another size.
-        ConversionError: the converter failed, a mask is not in fusible form
+        ConversionError: litert-torch is missing, the converter failed, a mask is not in fusible form
             (names the layer), or the result differs from the module.
     """
+    require("litert_torch", "torch")
     check_quantization(quantize, representative_data)
+    if quantize is not None:
+        require("ai_edge_quantizer", "torch")
     representative_data = reusable(representative_data)
     steps = Progress(progress)
     inputs = tuple(example_inputs)
