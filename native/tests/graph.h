@@ -25,6 +25,9 @@ enum class Type { kFloat32, kFloat16, kInt8, kUint8 };
 
 std::string Name(Type type);
 
+// Whether this machine computes in a type: not every Arm has float16.
+bool IsSupported(Type type);
+
 struct Mask {
   size_t height;
   size_t width;
