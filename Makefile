@@ -11,13 +11,15 @@ BAZEL_FLAGS ?= --disk_cache=$(CACHE)/bazel
 
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --disable-pip-version-check --quiet
+# The processors that the Arm wheel is tested on: of a Raspberry Pi 4, of a 5, and all that qemu has.
+CPUS := cortex-a72 cortex-a76 max
 LIBRARY := tflite_sparse/lib/libtflite_sparse_delegate.so
 # Interpreters that cannot share an environment with the newest ones, each in one of its own.
 RUNTIME_ENVS := tflite-runtime litert-1
 tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
 litert-1_PACKAGES := ai-edge-litert==1.4.0
 
-.PHONY: help setup demo test lint bench wheel clean
+.PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
 .PHONY: native native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
@@ -29,6 +31,8 @@ help:
 	@echo 'make format  rewrite the files as `make lint` wants them'
 	@echo 'make bench   the tables in benchmarks/results'
 	@echo 'make wheel   dist/*.whl, checked for its manylinux tag'
+	@echo 'make wheel-aarch64  the same for 64-bit Arm Linux (Raspberry Pi 4 and 5), cross-built'
+	@echo 'make test-aarch64   that wheel and the native tests on emulated processors'
 	@echo 'make clean   remove what was built here (the user cache stays)'
 
 setup: system-packages sources .venv/.full-stamp runtimes
@@ -99,7 +103,7 @@ test: lint native-test python-test
 
 python-test: $(PYTHON_TESTS)
 
-python-test-main: native .venv/.full-stamp models
+python-test-main: native .venv/.full-stamp models wheel wheel-aarch64 emulator
 	$(BIN)/python -m pytest
 
 # The same tests in every interpreter; `python-test-main` has run them in ai-edge-litert 2.
@@ -126,7 +130,24 @@ bench: native .venv/.full-stamp runtimes models
 	$(BIN)/python -m benchmarks.engine --write
 
 wheel: native .venv/.light-stamp
-	$(BIN)/python tools/wheel.py
+	$(BIN)/python tools/wheel.py $(LIBRARY)
+
+wheel-aarch64: sources .venv/.light-stamp
+	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 //native/delegate:$(notdir $(LIBRARY))
+	$(BIN)/python tools/wheel.py bazel-aarch64-bin/native/delegate/$(notdir $(LIBRARY))
+
+# An Arm system in the user's cache, for qemu.
+emulator: system-packages .venv/.light-stamp
+	@$(BIN)/python tools/emulator.py make
+
+# The native tests and the wheel on every emulated processor; `make test` has the short part.
+test-aarch64: wheel wheel-aarch64 emulator models $(CPUS:%=native-test-%)
+	TFLITE_SPARSE_CPUS="$(CPUS)" $(BIN)/python -m pytest tests/aarch64 tests/wheels
+
+native-test-%: emulator sources
+	$(BAZEL) test $(BAZEL_FLAGS) --config=aarch64 --test_env=TFLITE_SPARSE_GRAPHS=20 \
+	  --test_timeout=1200 --run_under="$$($(BIN)/python tools/emulator.py command $*)" \
+	  //native/tests/... //native/delegate/...
 
 clean:
 	rm -rf .venv .venvs build dist demo-out *.egg-info tflite_sparse/lib bazel-*

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Build the wheel of this platform into dist/ and check it.
+"""Pack the package and one delegate library into a wheel in dist/, and check it.
+
+    python3 tools/wheel.py bazel-bin/native/delegate/libtflite_sparse_delegate.so
 
 The package is Python that any version runs and one shared library that no Python version links
-against, so the tag is py3-none-PLATFORM, where auditwheel reads the platform off the library: the
-oldest manylinux whose glibc has all the symbols it needs.
+against, so the tag is py3-none-PLATFORM, where auditwheel reads the platform off the library: its
+architecture, and the oldest manylinux whose glibc has all the symbols that it needs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import platform
+import os
 import re
 import shutil
 import subprocess
@@ -18,61 +21,96 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 OLDEST_ALLOWED = (2, 28)
+MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
+# The wheel is the same bytes whenever it is built: zip files know no earlier time than 1980.
+TIME = "315532800"
 
 
-def build(folder: Path) -> Path:
-    """A wheel of the working tree in `folder`, still tagged for any platform."""
-    library = ROOT / "tflite_sparse" / "lib" / "libtflite_sparse_delegate.so"
-    if not library.is_file():
-        sys.exit(f"error: {library} is not there; run `make native`")
-    # setuptools would reuse, and pack, what an earlier build left there.
-    shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+def machine(library: Path) -> str:
+    """The architecture of a library, as platform tags name it."""
+    with library.open("rb") as file:
+        return MACHINES[ELFFile(file).header["e_machine"]]
+
+
+def wheel_of(machine_name: str) -> Path:
+    """The wheel in dist/ for a machine of MACHINES."""
+    wheels = list(DIST.glob(f"*_{machine_name}.whl"))
+    if len(wheels) != 1:
+        names = ", ".join(sorted(wheel.name for wheel in wheels)) or "none"
+        raise FileNotFoundError(
+            f"expected one wheel for {machine_name} in {DIST}, found {names}; "
+            "run `make wheel wheel-aarch64`"
+        )
+    return wheels[0]
+
+
+def build(library: Path, folder: Path) -> Path:
+    """A wheel in `folder` of the working tree with `library`, still tagged for any platform."""
+    tree = folder / "tree"
+    shutil.copytree(
+        *(ROOT / "tflite_sparse", tree / "tflite_sparse"),
+        ignore=shutil.ignore_patterns("__pycache__", "lib"),
+    )
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / name, tree)
+    (tree / "tflite_sparse" / "lib").mkdir()
+    packed = tree / "tflite_sparse" / "lib" / "libtflite_sparse_delegate.so"
+    shutil.copyfile(library, packed)
+    packed.chmod(0o755)
+    _python("-m", "build", "--wheel", "--outdir", str(folder), str(tree))
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
 def retag(wheel: Path, tag: str) -> Path:
     """The wheel with the tag py3-none-TAG, beside the old one, which is removed."""
-    command = [sys.executable, "-m", "wheel", "tags", "--remove", "--python-tag", "py3",
-               "--abi-tag", "none", "--platform-tag", tag, str(wheel)]  # fmt: skip
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
-    return wheel.parent / result.stdout.split()[-1]
+    output = _python(
+        *("-m", "wheel", "tags", "--remove", "--python-tag", "py3"),
+        *("--abi-tag", "none", "--platform-tag", tag, str(wheel)),
+    )
+    return wheel.parent / output.split()[-1]
 
 
 def audited_platform(wheel: Path) -> str:
     """The platform tag that auditwheel finds the wheel to be consistent with."""
-    command = [sys.executable, "-m", "auditwheel", "show", "--json", str(wheel)]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
-    tag: str = json.loads(result.stdout)["overall_tag"]
+    tag: str = json.loads(_python("-m", "auditwheel", "show", "--json", str(wheel)))["overall_tag"]
     return tag
 
 
-def checked(folder: Path) -> Path:
-    """A wheel in `folder` with its final tag, after its contents were looked at."""
-    # auditwheel wants some platform in the name before it tells which one it should be.
-    wheel = retag(build(folder), f"linux_{platform.machine()}")
-    tag = audited_platform(wheel)
-    version = re.fullmatch(r"manylinux_(\d+)_(\d+)_\w+", tag)
-    if not version or tuple(map(int, version.groups())) > OLDEST_ALLOWED:
-        sys.exit(f"error: the library needs {tag}, expected manylinux_2_28 or older")
-    wheel = retag(wheel, tag)
-    names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("libtflite_sparse_delegate.so", "py.typed", "NOTICE", "LICENSE"):
-        if not any(name.endswith(wanted) for name in names):
-            sys.exit(f"error: {wanted} is not in {wheel.name}")
-    return wheel
+def _python(*arguments: str) -> str:
+    environment = os.environ | {"SOURCE_DATE_EPOCH": TIME}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: {' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
 
 
 def main() -> int:
     """Build, tag, check; returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("library", type=Path, help="the delegate library to pack")
+    library = parser.parse_args().library
     DIST.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DIST) as folder:
-        wheel = checked(Path(folder))
+        # auditwheel wants some platform in the name before it tells which one it should be.
+        wheel = retag(build(library, Path(folder)), f"linux_{machine(library)}")
+        tag = audited_platform(wheel)
+        version = re.fullmatch(r"manylinux_(\d+)_(\d+)_\w+", tag)
+        if not version or tuple(map(int, version.groups())) > OLDEST_ALLOWED:
+            sys.exit(f"error: the library needs {tag}, expected manylinux_2_28 or older")
+        wheel = retag(wheel, tag)
+        names = zipfile.ZipFile(wheel).namelist()
+        for wanted in ("libtflite_sparse_delegate.so", "py.typed", "NOTICE", "LICENSE"):
+            if not any(name.endswith(wanted) for name in names):
+                sys.exit(f"error: {wanted} is not in {wheel.name}")
+        for old in DIST.glob(f"*_{machine(library)}.whl"):
+            old.unlink()
         final = DIST / wheel.name
         wheel.replace(final)
     print(f"{final.relative_to(ROOT)}  {final.stat().st_size / 1e6:.1f} MB")

@@ -1,5 +1,6 @@
 """The wheel in an empty environment, with only ai-edge-litert beside it: a board's installation."""
 
+import platform
 import re
 import subprocess
 import sys
@@ -7,13 +8,13 @@ import zipfile
 
 import pytest
 
-from tools import wheel
 from tools.fetch_models import fetched
+from tools.wheel import wheel_of
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return wheel.checked(tmp_path_factory.mktemp("wheel"))
+@pytest.fixture
+def built():
+    return wheel_of(platform.machine())
 
 
 def test_contents_and_tag(built):

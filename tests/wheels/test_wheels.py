@@ -1,0 +1,102 @@
+"""What the wheels in dist/ hold, for each platform: they are unpacked, nothing of them runs."""
+
+import re
+import zipfile
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+
+from tools.wheel import MACHINES, wheel_of
+
+# A plug-in's two functions, and what the package calls; all else stays inside the library.
+EXPORTED = {
+    "tflite_plugin_create_delegate",
+    "tflite_plugin_destroy_delegate",
+    "tflite_sparse_free",
+    "tflite_sparse_report",
+    "tflite_sparse_version",
+}
+# What every Linux with glibc has; libc++ is linked in.
+LIBRARIES = re.compile(r"lib(c|m|dl|pthread|rt)\.so\.\d|ld-linux.*")
+GLIBC_FLOOR = (2, 28)
+SIZE_LIMIT = 3_000_000
+
+
+@pytest.fixture(params=MACHINES.values())
+def machine(request):
+    return request.param
+
+
+@pytest.fixture
+def wheel(machine):
+    return wheel_of(machine)
+
+
+@pytest.fixture
+def elf(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        path = archive.extract("tflite_sparse/lib/libtflite_sparse_delegate.so", tmp_path)
+    with open(path, "rb") as file:
+        yield ELFFile(file)
+
+
+def test_tag(wheel, machine):
+    found = re.fullmatch(r"tflite_sparse-[\d.]+-py3-none-manylinux_2_(\d+)_(\w+)\.whl", wheel.name)
+    assert found, wheel.name
+    assert int(found[1]) <= GLIBC_FLOOR[1]
+    assert found[2] == machine
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith("dist-info/WHEEL")]
+        assert (
+            f"Tag: py3-none-manylinux_2_{found[1]}_{machine}\n" in archive.read(metadata).decode()
+        )
+
+
+def test_size(wheel):
+    assert wheel.stat().st_size < SIZE_LIMIT
+
+
+def test_architecture(elf, machine):
+    assert MACHINES[elf.header["e_machine"]] == machine
+    assert elf.elfclass == 64
+    assert elf.little_endian
+
+
+def test_needed_libraries(elf):
+    tags = list(elf.get_section_by_name(".dynamic").iter_tags())
+    needed = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
+    assert needed
+    assert [name for name in needed if not LIBRARIES.fullmatch(name)] == []
+    assert [
+        tag for tag in tags if tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH", "DT_TEXTREL")
+    ] == []
+
+
+def test_glibc_floor(elf):
+    versions = set()
+    for section in elf.iter_sections():
+        if isinstance(section, GNUVerNeedSection):
+            for _, needed in section.iter_versions():
+                versions.update(version.name for version in needed)
+    numbers = {tuple(map(int, v[6:].split("."))) for v in versions if v.startswith("GLIBC_")}
+    assert numbers
+    assert max(numbers) <= GLIBC_FLOOR
+    assert [v for v in versions if not v.startswith("GLIBC_")] == []
+
+
+def test_exported_symbols(elf):
+    symbols = elf.get_section_by_name(".dynsym").iter_symbols()
+    exported = {
+        symbol.name for symbol in symbols if symbol.name and symbol.entry.st_shndx != "SHN_UNDEF"
+    }
+    assert exported == EXPORTED
+
+
+def test_only_the_package_is_inside(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert {re.sub(r"-[\d.]*\d", "", top) for top in tops} == {
+        "tflite_sparse",
+        "tflite_sparse.dist-info",
+    }
