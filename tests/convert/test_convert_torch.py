@@ -10,6 +10,7 @@ from torch import nn
 from torch_networks import ResNet18, YoloV5n, conv_shapes, settled
 
 from tflite_sparse import convert_torch
+from tflite_sparse.convert.quantize import quantize_tflite
 from tflite_sparse.convert.reference import Reference
 from tflite_sparse.convert.torch_layer import ActivationMask
 from tflite_sparse.errors import ConversionError, MaskError, OptionError
@@ -75,6 +76,14 @@ def test_yolov5n(yolov5n):
     assert "TRANSPOSE" not in kinds
     assert kinds.count("MUL") == 2 * len(masks)  # each SiLU has one of its own
     assert_skipped(content, masks)
+
+
+def test_yolov5n_int8(yolov5n):
+    masks, content = yolov5n
+    pictures = images(4, 128).numpy().transpose(0, 2, 3, 1)
+    quantised = quantize_tflite(content, "int8", [[picture[None]] for picture in pictures])
+    assert_masked(quantised, masks)
+    assert_skipped(quantised, masks)
 
 
 def test_resnet18_int8(resnet18):
