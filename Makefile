@@ -19,6 +19,8 @@ RUNTIME_ENVS := tflite-runtime litert-1
 tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
 litert-1_PACKAGES := ai-edge-litert==1.4.0
 
+NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
+
 .PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
 .PHONY: native native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
@@ -27,7 +29,7 @@ help:
 	@echo 'make setup   environment in .venv, system packages, sources'
 	@echo 'make demo    a real model on a real image, through this delegate and the stock one'
 	@echo 'make test    everything that CI runs'
-	@echo 'make lint    ruff, mypy --strict'
+	@echo 'make lint    ruff, mypy --strict, clang-format'
 	@echo 'make format  rewrite the files as `make lint` wants them'
 	@echo 'make bench   the tables in benchmarks/results'
 	@echo 'make wheel   dist/*.whl, checked for its manylinux tag'
@@ -120,10 +122,12 @@ lint: .venv/.light-stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(NATIVE_SOURCES)
 
 format: .venv/.light-stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(NATIVE_SOURCES)
 
 bench: native .venv/.full-stamp runtimes models
 	$(BIN)/python -m benchmarks.dense_parity
