@@ -172,7 +172,14 @@ def test_wrong_outputs_are_found_before_timing(capsys, monkeypatch):
 def test_interrupted_leaves_no_half_file(tmp_path):
     command = [sys.executable, "-m", "tflite_sparse", "bench", str(made(MASKED)), "--seconds", "60",
                "--csv", str(tmp_path / "t.csv")]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Shells start what runs in the background with the signal ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert any("..." in line for line in process.stderr), "it ended before measuring began"
     time.sleep(1)
     process.send_signal(signal.SIGINT)
