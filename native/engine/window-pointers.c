@@ -101,6 +101,10 @@ const void** window_point_rows(const struct row_plan* plan,
 }
 
 bool window_find_live_taps(struct row_plan* plan, size_t mr) {
+  if (plan->live_taps != NULL) {
+    // Found for another runtime of the same subgraph.
+    return true;
+  }
   const size_t num_rows = row_plan_computed_rows(plan);
   const size_t num_tiles = divide_round_up(num_rows, mr);
   uint64_t* live_taps = xnn_allocate_zero_memory(num_tiles * sizeof(uint64_t));
