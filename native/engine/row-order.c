@@ -62,7 +62,7 @@ static bool order_by_live_taps(const struct row_analysis* analysis, size_t n) {
 
 bool row_order_choose(const struct row_analysis* analysis,
                       const bool* is_compact) {
-  if (live_tap_kernel_for_machine().function == NULL) {
+  if (!live_tap_igemm_exists()) {
     return true;
   }
   for (size_t n = 0; n < analysis->subgraph->num_nodes; n++) {

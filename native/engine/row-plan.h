@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "native/engine/kernels/live-tap-igemm.h"
 #include "native/engine/row-set.h"
 #include "native/engine/window.h"
 #include "xnnpack/subgraph.h"
@@ -43,7 +44,9 @@ struct row_plan {
   bool is_float32;
   xnn_create_operator_fn create;
   xnn_reshape_operator_fn reshape;
-  // Of a convolution that skips dead taps: the live ones of each tile of rows.
+  // Of a convolution that skips dead taps: its kernel, and the live taps of
+  // each tile of rows.
+  live_tap_igemm_fn live_tap_igemm;
   uint64_t* live_taps;
   // Of a row copy: for each row of the output tensor the row of the input
   // tensor, or ROW_NONE for a zero row.

@@ -30,16 +30,13 @@ static const size_t kWeightBytesPerTask = 256 * 1024;
 
 // The kernel that skips dead taps, if there is one for this convolution's
 // weights and tiles.
-static struct live_tap_kernel live_tap_kernel_for(const struct row_plan* plan,
-                                                  const struct xnn_operator* op,
-                                                  size_t mr) {
-  const struct live_tap_kernel none = {NULL, 0, 0};
-  const struct live_tap_kernel kernel = live_tap_kernel_for_machine();
-  const bool fits = plan->is_float32 && window_can_skip_taps(&plan->window) &&
-                    kernel.function != NULL && kernel.mr == mr &&
-                    kernel.nr == op->ukernel.igemm.nr &&
-                    op->ukernel.igemm.kr == 1 && op->ukernel.igemm.sr == 1;
-  return fits ? kernel : none;
+static live_tap_igemm_fn live_tap_igemm_of(const struct row_plan* plan,
+                                           const struct xnn_operator* op,
+                                           size_t mr) {
+  return plan->is_float32 && window_can_skip_taps(&plan->window) &&
+                 op->ukernel.igemm.kr == 1 && op->ukernel.igemm.sr == 1
+             ? live_tap_igemm_for(mr, op->ukernel.igemm.nr)
+             : NULL;
 }
 
 static enum xnn_status allocate_zero_row(const struct row_plan* plan,
@@ -134,8 +131,8 @@ static bool finish_igemm(struct row_plan* plan, struct xnn_operator* op,
   const size_t num_rows = row_plan_computed_rows(plan);
   if (refill) {
     window_point_igemm(plan, op, mr);
-    if (live_tap_kernel_for(plan, op, mr).function != NULL &&
-        !window_find_live_taps(plan, mr)) {
+    plan->live_tap_igemm = live_tap_igemm_of(plan, op, mr);
+    if (plan->live_tap_igemm != NULL && !window_find_live_taps(plan, mr)) {
       return false;
     }
   }

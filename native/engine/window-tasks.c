@@ -63,10 +63,10 @@ static void run_igemm(const struct igemm_context* context, size_t batch,
                       size_t num_channels, size_t num_rows, void* output,
                       size_t output_row_bytes) {
   const struct xnn_operator* op = operator_of(context);
-  const uint64_t* live_taps = op->row_plan->live_taps;
-  if (live_taps != NULL) {
+  const struct row_plan* plan = op->row_plan;
+  if (plan->live_taps != NULL) {
     const struct live_tap_tile tile = {
-        .live_taps = live_taps[row / op->compute[0].tile[1]],
+        .live_taps = plan->live_taps[row / op->compute[0].tile[1]],
         .pointers = at(context->indirect_a, row * context->ks * sizeof(void*)),
         .zero = context->zero,
         .input_offset = context->a_offset + group * context->ga_stride +
@@ -78,8 +78,8 @@ static void run_igemm(const struct igemm_context* context, size_t batch,
         .min = context->params.f32.scalar.min,
         .max = context->params.f32.scalar.max,
     };
-    live_tap_kernel_for_machine().function(&tile, num_rows, num_channels,
-                                           output, output_row_bytes);
+    plan->live_tap_igemm(&tile, num_rows, num_channels, output,
+                         output_row_bytes);
     return;
   }
   context->ukernel.function[XNN_UARCH_DEFAULT](

@@ -1,19 +1,44 @@
 #include "native/engine/kernels/live-tap-igemm.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "xnnpack/common.h"
 #include "xnnpack/hardware-config.h"
 
-struct live_tap_kernel live_tap_kernel_for_machine(void) {
 #if XNN_ARCH_X86_64
+
+live_tap_igemm_fn live_tap_igemm_for(size_t mr, size_t nr) {
   const struct xnn_hardware_config* hardware = xnn_init_hardware_config();
-  if (hardware != NULL && hardware->use_x86_avx512f) {
-    return (struct live_tap_kernel){live_tap_igemm_7x32_avx512f, 7, 32};
+  if (hardware == NULL) {
+    return NULL;
   }
-  if (hardware != NULL && hardware->use_x86_fma3) {
-    return (struct live_tap_kernel){live_tap_igemm_5x16_fma3, 5, 16};
+  if (hardware->use_x86_avx512f && mr == 7 && nr == 32) {
+    return live_tap_igemm_7x32_avx512f;
   }
-#endif
-  return (struct live_tap_kernel){NULL, 0, 0};
+  if (hardware->use_x86_avx512f && mr == 7 && nr == 16) {
+    return live_tap_igemm_7x16_avx512f;
+  }
+  if (hardware->use_x86_fma3 && mr == 5 && nr == 16) {
+    return live_tap_igemm_5x16_fma3;
+  }
+  return NULL;
 }
+
+bool live_tap_igemm_exists(void) {
+  const struct xnn_hardware_config* hardware = xnn_init_hardware_config();
+  return hardware != NULL &&
+         (hardware->use_x86_avx512f || hardware->use_x86_fma3);
+}
+
+#else
+
+live_tap_igemm_fn live_tap_igemm_for(size_t mr, size_t nr) {
+  (void)mr;
+  (void)nr;
+  return NULL;
+}
+
+bool live_tap_igemm_exists(void) { return false; }
+
+#endif  // XNN_ARCH_X86_64

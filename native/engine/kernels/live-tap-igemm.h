@@ -8,6 +8,7 @@
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_KERNELS_LIVE_TAP_IGEMM_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_KERNELS_LIVE_TAP_IGEMM_H_
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,18 +42,19 @@ typedef void (*live_tap_igemm_fn)(const struct live_tap_tile* tile,
 void live_tap_igemm_7x32_avx512f(const struct live_tap_tile* tile,
                                  size_t num_rows, size_t num_channels,
                                  float* output, size_t row_stride);
+void live_tap_igemm_7x16_avx512f(const struct live_tap_tile* tile,
+                                 size_t num_rows, size_t num_channels,
+                                 float* output, size_t row_stride);
 void live_tap_igemm_5x16_fma3(const struct live_tap_tile* tile, size_t num_rows,
                               size_t num_channels, float* output,
                               size_t row_stride);
 
-struct live_tap_kernel {
-  live_tap_igemm_fn function;
-  uint32_t mr;
-  uint32_t nr;
-};
+// The kernel of this machine for weights and tiles of MR x NR; NULL if there is
+// none.
+live_tap_igemm_fn live_tap_igemm_for(size_t mr, size_t nr);
 
-// The kernel for this machine; its function is NULL if there is none.
-struct live_tap_kernel live_tap_kernel_for_machine(void);
+// Whether this machine has any.
+bool live_tap_igemm_exists(void);
 
 #ifdef __cplusplus
 }  // extern "C"
