@@ -1,6 +1,7 @@
 """A library that is missing, broken or of another kind is an error with a reason, never a crash."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import tflite_sparse as ts
 from tests.runtime.models import SMALL
 from tflite_sparse.delegate import library_version
+from tflite_sparse.platform_check import mismatch
 from tools.fetch_models import fetched
 
 PROGRAM = """
@@ -50,6 +52,23 @@ def test_library_of_random_bytes(tmp_path):
     broken = tmp_path / "broken.so"
     broken.write_bytes(os.urandom(5000))
     assert "is not a tflite-sparse delegate" in message(broken)
+
+
+def test_newer_glibc_is_asked_for_by_name(tmp_path):
+    content = ts.delegate_library().read_bytes()
+    newest = max(re.findall(rb"GLIBC_2\.(\d\d)\0", content))
+    library = tmp_path / "newer.so"
+    library.write_bytes(content.replace(b"GLIBC_2.%b\0" % newest, b"GLIBC_9.%b\0" % newest))
+    said = message(library)
+    assert f"needs glibc 9.{newest.decode()} or newer and this system has 2." in said
+    assert "\n" not in said.strip()
+
+
+@pytest.mark.parametrize("machine", ["aarch64", "armv7l"])
+def test_32_bit_userland_is_told_apart(machine):
+    said = mismatch(ts.delegate_library(), "wrong ELF class: ELFCLASS64", machine, 32)
+    assert "this Python is a 32-bit program" in said
+    assert "install a 64-bit system" in said
 
 
 def test_another_library():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_sparse.errors import DelegateError, OptionError
+from tflite_sparse.platform_check import mismatch
 from tflite_sparse.runtime import Runtime, find_runtime
 
 # Overrides the library of the package: for development and tests.
@@ -80,6 +81,9 @@ class _Library:
             self._report = library.tflite_sparse_report
             self._free = library.tflite_sparse_free
         except (OSError, AttributeError) as error:
+            reason = mismatch(path, str(error))
+            if reason:
+                raise DelegateError(f"{path} does not load: {reason}") from error
             raise DelegateError(
                 f"{path} is not a tflite-sparse delegate for {platform.system()} on "
                 f"{platform.machine()}: {error}. Reinstall the package, or correct "

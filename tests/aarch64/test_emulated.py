@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.runtime.models import made
+from tflite_sparse.delegate import LIBRARY_VARIABLE, delegate_library
 from tflite_sparse.measure.variants import difference
 from tools import emulator
 
@@ -67,6 +68,15 @@ def test_import_is_the_wheel_on_arm(cpu, package):
     machine, library = done.stdout.split()
     assert machine == "aarch64"
     assert Path(library) == package / "tflite_sparse" / "lib" / "libtflite_sparse_delegate.so"
+
+
+def test_the_library_of_x86_64_is_told_apart(cpu, package):
+    code = "from tflite_sparse.delegate import *; library_version()"
+    variables = {LIBRARY_VARIABLE: str(delegate_library())}
+    done = on_board(cpu, package, "ai-edge-litert", "-c", code, variables=variables)
+    last = done.stderr.splitlines()[-1]
+    assert "the library is for x86_64 and this machine is aarch64" in last
+    assert "install the wheel whose name ends with aarch64.whl" in last
 
 
 @pytest.mark.parametrize("mode", ["insert", "compact"])

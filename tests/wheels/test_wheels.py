@@ -1,12 +1,17 @@
 """What the wheels in dist/ hold, for each platform: they are unpacked, nothing of them runs."""
 
+import os
+import platform
 import re
+import subprocess
+import sys
 import zipfile
 
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
+from tflite_sparse.delegate import LIBRARY_VARIABLE
 from tools.wheel import MACHINES, wheel_of
 
 # A plug-in's two functions, and what the package calls; all else stays inside the library.
@@ -100,3 +105,19 @@ def test_only_the_package_is_inside(wheel):
         "tflite_sparse",
         "tflite_sparse.dist-info",
     }
+
+
+def test_the_other_platforms_library_is_told_apart(tmp_path):
+    here = platform.machine()
+    (other,) = set(MACHINES.values()) - {here}
+    with zipfile.ZipFile(wheel_of(other)) as archive:
+        path = archive.extract("tflite_sparse/lib/libtflite_sparse_delegate.so", tmp_path)
+    program = [sys.executable, "-c", "from tflite_sparse.delegate import *; library_version()"]
+    done = subprocess.run(
+        program,
+        env={**os.environ, LIBRARY_VARIABLE: path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    last = done.stderr.splitlines()[-1]
+    assert f"the library is for {other} and this machine is {here}" in last
+    assert f"install the wheel whose name ends with {here}.whl" in last
