@@ -22,6 +22,7 @@ litert-1_PACKAGES := ai-edge-litert==1.4.0
 NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
 
 .PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
+.PHONY: native-aarch64-benchmarks docker-check
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
 .PHONY: native native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
@@ -35,6 +36,7 @@ help:
 	@echo 'make wheel   dist/*.whl, checked for its manylinux tag'
 	@echo 'make wheel-aarch64  the same for 64-bit Arm Linux (Raspberry Pi 4 and 5), cross-built'
 	@echo 'make test-aarch64   that wheel and the native tests on emulated processors'
+	@echo 'make docker-check   the Dockerfiles, built with buildah'
 	@echo 'make clean   remove what was built here (the user cache stays)'
 
 setup: system-packages sources .venv/.full-stamp runtimes
@@ -105,7 +107,7 @@ test: lint native-test python-test
 
 python-test: $(PYTHON_TESTS)
 
-python-test-main: native .venv/.full-stamp models wheel wheel-aarch64 emulator
+python-test-main: native .venv/.full-stamp models wheel wheel-aarch64 emulator native-aarch64-benchmarks
 	$(BIN)/python -m pytest
 
 # The same tests in every interpreter; `python-test-main` has run them in ai-edge-litert 2.
@@ -140,12 +142,20 @@ wheel-aarch64: sources .venv/.light-stamp
 	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 //native/delegate:$(notdir $(LIBRARY))
 	$(BIN)/python tools/wheel.py bazel-aarch64-bin/native/delegate/$(notdir $(LIBRARY))
 
+native-aarch64-benchmarks: sources
+	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 //native/benchmarks/...
+
+# Needs no Docker: buildah builds the same files, from a Debian made here.
+docker-check: .venv/bin/python
+	@tools/system_packages.sh docker/packages.txt
+	docker/check.sh
+
 # An Arm system in the user's cache, for qemu.
 emulator: system-packages .venv/.light-stamp
 	@$(BIN)/python tools/emulator.py make
 
 # The native tests and the wheel on every emulated processor; `make test` has the short part.
-test-aarch64: wheel wheel-aarch64 emulator models $(CPUS:%=native-test-%)
+test-aarch64: wheel wheel-aarch64 emulator models native-aarch64-benchmarks $(CPUS:%=native-test-%)
 	TFLITE_SPARSE_CPUS="$(CPUS)" $(BIN)/python -m pytest tests/aarch64 tests/wheels
 
 native-test-%: emulator sources

@@ -2,7 +2,7 @@
 
 A block's kind is the word behind its fence: `python` and `sh` run, in the order of the page, in a
 folder that holds the files the page speaks of; `sh make` names targets of the Makefile; `sh install`
-is what tests/test_wheel.py does in an empty environment; `text` and `json` are output.
+is what tests/wheels/test_installed.py does in an empty environment; `text` and `json` are output.
 """
 
 import os

@@ -1,0 +1,57 @@
+"""Executed guest instructions of an Arm program, from qemu's log.
+
+qemu translates a program block by block. Its log lists the instructions of each block when it is
+translated, and names the block each time it is executed; a block runs from its first to its last
+instruction. The sum of the sizes of all executed blocks is the number of executed instructions.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+
+from tools import emulator
+
+_EXECUTED = re.compile(rb"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
+_INSTRUCTION = re.compile(rb"0x([0-9a-f]+):")
+
+
+def count_in(log: Iterable[bytes]) -> int:
+    """The number of executed instructions in a log of `-d in_asm,exec,nochain`."""
+    sizes: dict[int, int] = {}
+    start = total = 0
+    is_new = False
+    for line in log:
+        if line.startswith(b"Trace"):
+            executed = _EXECUTED.match(line)
+            assert executed, line
+            total += sizes[int(executed[1], 16)]
+        elif line.startswith(b"IN:"):
+            is_new = True
+        elif line.startswith(b"0x"):
+            if is_new:
+                found = _INSTRUCTION.match(line)
+                assert found, line
+                start, is_new = int(found[1], 16), False
+                sizes[start] = 0
+            sizes[start] += 1
+    return total
+
+
+def count(cpu: str, program: Sequence[str], single_step: bool = False) -> int:
+    """Instructions that an Arm program executes on the processor `cpu` of the emulator.
+
+    With `single_step`, qemu makes a block of each instruction: slow, and the same number.
+    Raises RuntimeError if the program fails.
+    """
+    qemu, *options = emulator.command(cpu)
+    options += ["-d", "in_asm,exec,nochain"] + (["-singlestep"] if single_step else [])
+    with subprocess.Popen(
+        [qemu, *options, *program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        total = count_in(process.stderr)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(program)} ended with {process.returncode}")
+    return total

@@ -1,0 +1,42 @@
+"""Counting executed instructions from qemu's log."""
+
+import pytest
+
+from benchmarks.aarch64_instructions.__main__ import PROGRAM, Layer, instructions
+from benchmarks.aarch64_instructions.count import count, count_in
+
+LOG = b"""----------------
+IN:
+0x0000000000401000:  d503201f  nop
+0x0000000000401004:  d503201f  nop
+
+Trace 0: 0x7f00 [0000000000000000/0000000000401000/00000001/00000200]
+Trace 0: 0x7f00 [0000000000000000/0000000000401000/00000001/00000200]
+----------------
+IN:
+0x0000000000402000:  d65f03c0  ret
+
+Trace 0: 0x7f40 [0000000000000000/0000000000402000/00000001/00000200]
+Trace 0: 0x7f00 [0000000000000000/0000000000401000/00000001/00000200]
+"""
+
+
+def test_blocks_count_once_for_each_execution():
+    assert count_in(LOG.splitlines(keepends=True)) == 2 * 2 + 1 + 2
+
+
+def test_blocks_and_single_steps_give_the_same_number():
+    program = [str(PROGRAM), *["depthwise", "7", "16", "0", "0.5", "compact", "2", "1"]]
+    assert count("cortex-a72", program) == count("cortex-a72", program, single_step=True)
+
+
+def test_a_program_that_fails_is_no_number():
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        count("cortex-a72", [str(PROGRAM)])
+
+
+@pytest.mark.parametrize("mode", ["insert", "compact"])
+def test_a_masked_layer_executes_fewer_instructions(mode):
+    layer = Layer("a test", "square", 7, 16)
+    dense = instructions("cortex-a72", layer, 0, "dense")
+    assert instructions("cortex-a72", layer, 0.5, mode) < 0.75 * dense
