@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,16 @@ from tflite_sparse.convert.progress import Progress
 from tflite_sparse.convert.quantize import quantize_tflite
 from tflite_sparse.convert.reference import Array
 from tflite_sparse.convert.result import TOLERANCES, check_masks_present, check_result
-from tflite_sparse.convert.torch_sites import Site, find_sites, masked_forward, pattern, run
+from tflite_sparse.convert.torch_mode import evaluating
+from tflite_sparse.convert.torch_sites import (
+    Site,
+    attached_sites,
+    find_sites,
+    masked_forward,
+    pattern,
+    run,
+    without,
+)
 from tflite_sparse.errors import ConversionError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.view import View
@@ -41,8 +50,8 @@ def convert_torch(
 ) -> bytes:
     """A .tflite of a PyTorch module with its masks in fusible form, checked against the module.
 
-    Masks come from the :class:`ActivationMask` modules in the model, from
-    ``masks``, or both. A mask named by a convolution stands after the BatchNorm
+    Masks come from the :class:`ActivationMask` modules in the model, from a
+    sparsifier that trained it, from ``masks``, or several of these. A mask named by a convolution stands after the BatchNorm
     and the activation modules that follow it. Masks that keep every pixel are
     left out. In the file the masked tensor has the module's name.
 
@@ -80,11 +89,15 @@ def convert_torch(
     if quantize is not None:
         require("ai_edge_quantizer", "torch")
     representative_data = reusable(representative_data)
+    from tflite_sparse.convert.torch_attached import unmasked
+
     steps = Progress(progress)
     inputs = tuple(example_inputs)
-    with _evaluating(module):
+    with evaluating(module), contextlib.ExitStack() as stack:
         with steps.step("running the PyTorch module"):
-            sites = find_sites(module, MaskSet(masks) if masks is not None else None, inputs)
+            sites = attached_sites(module)
+            stack.enter_context(unmasked(module))
+            sites += find_sites(module, without(sites, masks), inputs)
             with masked_forward(module, sites, marked=False):
                 outputs = [value.numpy() for value in _tensors(run(module, inputs))]
         with steps.step(f"converting with {len(sites)} masks"):
@@ -172,17 +185,6 @@ def _pattern_index(view: View, constant: int, sites: Sequence[Site]) -> int | No
     if not 0 <= index < len(sites) or sites[index].mask.shape != spatial.shape:
         return None
     return index if np.array_equal(spatial, pattern(index, sites[index])) else None
-
-
-@contextlib.contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    training = [child for child in module.modules() if child.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for child in training:
-            child.training = True
 
 
 def _tensors(value: Any) -> list[Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tflite_sparse.convert.data import check_keeps_some
 from tflite_sparse.convert.reference import Array
@@ -78,6 +79,39 @@ def find_sites(module: Any, masks: MaskSet | None, inputs: Sequence[Any]) -> lis
     for site in sites:
         check_keeps_some(site.name, site.mask)
     return [site for site in sites if not site.mask.all()]
+
+
+def attached_sites(module: Any) -> list[Site]:
+    """The masks that a sparsifier has attached, where they were in training."""
+    from tflite_sparse.convert.torch_attached import attached_masks
+
+    return [
+        Site(attached.layer, attached.module, 0, attached.mask, in_model=False)
+        for attached in attached_masks(module)
+        if attached.mask is not None
+    ]
+
+
+def without(
+    sites: Sequence[Site], masks: MaskSet | Mapping[str, npt.ArrayLike] | None
+) -> MaskSet | None:
+    """The masks of layers that are not sites yet.
+
+    Raises:
+        MaskError: a mask of a layer that is one, but another mask than the site's.
+    """
+    if masks is None:
+        return None
+    given = MaskSet(masks)
+    for site in sites:
+        if site.name in given and not np.array_equal(given[site.name], site.mask):
+            raise MaskError(
+                f"the mask given for layer {site.name!r} is not the one that its sparsifier put "
+                "into the model; leave masks= out, or call the sparsifier's remove() first"
+            )
+    known = {site.name for site in sites}
+    rest = {name: mask for name, mask in given.items() if name not in known}
+    return MaskSet(rest) if rest else None
 
 
 @dataclass

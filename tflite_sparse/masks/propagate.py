@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ _MAX_INPUT_PIXELS = 2**31
 def propagate_masks(
     shapes: Mapping[str, tuple[int, int]],
     input_size: int | tuple[int, int],
-    sparsity: float,
+    sparsity: float | Mapping[str, float],
     seed: int = 0,
 ) -> MaskSet:
     """Masks for a network's layers from one random score map (getMask of the paper's Algorithm 1).
@@ -38,8 +39,9 @@ def propagate_masks(
     Args:
         shapes: ``{layer: (H, W)}``, each layer's output resolution.
         input_size: the network's input resolution, ``(H, W)`` or one number for both.
-        sparsity: the fraction of pixels to mask, 0 <= sparsity < 1. A layer of n
-            pixels has ``round(sparsity * n)`` masked, but keeps at least one.
+        sparsity: the fraction of pixels to mask, 0 <= sparsity < 1, one for all
+            layers or ``{layer: fraction}``. A layer of n pixels has
+            ``round(sparsity * n)`` masked, but keeps at least one.
         seed: a non-negative integer.
 
     Raises:
@@ -48,8 +50,8 @@ def propagate_masks(
     Source: Grimaldi, Ganji, Lazarevich, Sah, "Accelerating Deep Neural Networks
     via Semi-Structured Activation Sparsity", ICCV workshops 2023, Algorithm 1.
     """
-    if not 0.0 <= sparsity < 1.0:
-        raise MaskError(f"expected a sparsity of at least 0 and below 1, found {sparsity}")
+    each = sparsity if isinstance(sparsity, Mapping) else dict.fromkeys(shapes, sparsity)
+    check_sparsities(shapes, each)
     if seed < 0:
         raise MaskError(f"expected a seed of at least 0, found {seed}")
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
@@ -58,21 +60,42 @@ def propagate_masks(
             f"expected an input of at least 1 x 1 and at most {_MAX_INPUT_PIXELS} pixels, "
             f"found {height} x {width}"
         )
-    scores = _scores(height, width, seed)
-    by_shape: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
-    masks = {}
+    scores = random_scores(height, width, seed)
+    pooled: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
+    masks: dict[tuple[tuple[int, int], float], npt.NDArray[np.bool_]] = {}
     for name, (rows, columns) in shapes.items():
         if rows < 1 or columns < 1:
             raise MaskError(
                 f"layer {name!r}: expected at least 1 x 1 pixels, found {rows} x {columns}"
             )
-        if (rows, columns) not in by_shape:
-            by_shape[rows, columns] = _keep_highest(_pool(scores, rows, columns), sparsity)
-        masks[name] = by_shape[rows, columns]
-    return MaskSet(masks, seed=seed, sparsity=sparsity)
+        if (rows, columns) not in pooled:
+            pooled[rows, columns] = _pool(scores, rows, columns)
+        kind = (rows, columns), each[name]
+        if kind not in masks:
+            masks[kind] = keep_highest(pooled[rows, columns], each[name])
+    by_name = {name: masks[shape, each[name]] for name, shape in shapes.items()}
+    return MaskSet(by_name, seed=seed, sparsity=common_sparsity(each))
 
 
-def _scores(height: int, width: int, seed: int) -> npt.NDArray[np.int64]:
+def check_sparsities(shapes: Mapping[str, tuple[int, int]], each: Mapping[str, float]) -> None:
+    """Raise a MaskError unless every layer has a sparsity of at least 0 and below 1."""
+    for name in shapes:
+        if name not in each:
+            raise MaskError(f"expected a sparsity for every layer, found none for {name!r}")
+        if not 0.0 <= each[name] < 1.0:
+            raise MaskError(
+                f"expected a sparsity of at least 0 and below 1, found {each[name]} for layer "
+                f"{name!r}"
+            )
+
+
+def common_sparsity(each: Mapping[str, float]) -> float | None:
+    """The sparsity of all layers, None where they differ."""
+    return next(iter(each.values())) if len(set(each.values())) == 1 else None
+
+
+def random_scores(height: int, width: int, seed: int) -> npt.NDArray[np.int64]:
+    """``[height, width]`` scores of 31 bits, the same for ``seed`` everywhere."""
     # random_raw, because numpy keeps the raw stream of a bit generator fixed but
     # not what Generator's methods make of it.
     raw = np.random.PCG64(seed).random_raw(height * width)
@@ -98,7 +121,8 @@ def _overlaps(cells: int, pixels: int) -> npt.NDArray[np.int64]:
     return shared
 
 
-def _keep_highest(scores: npt.NDArray[np.int64], sparsity: float) -> npt.NDArray[np.bool_]:
+def keep_highest(scores: npt.NDArray[Any], sparsity: float) -> npt.NDArray[np.bool_]:
+    """The mask without the lowest ``round(sparsity * size)`` scores; at least one is kept."""
     masked = min(round(sparsity * scores.size), scores.size - 1)
     mask: npt.NDArray[np.bool_] = np.ones(scores.size, np.bool_)
     mask[np.argsort(scores, axis=None, kind="stable")[:masked]] = False
