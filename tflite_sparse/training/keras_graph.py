@@ -127,7 +127,7 @@ def _classify(node: Node, layer: Any) -> None:
 
 def _functional(model: Any) -> Any:
     if isinstance(model, keras.Sequential) and model.built:
-        return keras.Model(model.inputs, model.outputs, name=model.name)
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     # A subclassed model has no graph to rebuild.
     if not hasattr(model, "_run_through_graph"):
         raise MaskError(
