@@ -23,10 +23,12 @@ COPY WORKSPACE .bazelrc .bazelversion ./
 COPY tools/bazel tools/
 COPY third_party third_party
 COPY patches patches
-RUN bazel build --disk_cache= ${CONFIG} @xnnpack//:kernels
+# Bazel's server ends with its layer: left alive under chroot isolation, it would see this layer's files.
+RUN bazel build --disk_cache= ${CONFIG} @xnnpack//:kernels && bazel shutdown
 
 COPY . .
 RUN bazel build --disk_cache= ${CONFIG} --symlink_prefix=bazel- //native/delegate:libtflite_sparse_delegate.so \
+ && bazel shutdown \
  && .venv/bin/python tools/wheel.py bazel-bin/native/delegate/libtflite_sparse_delegate.so
 
 FROM scratch
