@@ -50,5 +50,6 @@ def test_a_thousand_rounds_in_four_threads(runtime):
     in_threads(ROUNDS - ROUNDS // 5)
     grown = resident_mb() - before
     assert not failures, failures[:3]
-    # One leaked copy of the weights a round would be 180 MB; allocators keep a few.
-    assert grown < 20, f"{grown:.1f} MB more after {ROUNDS} rounds"
+    # One leaked copy of the weights a round would be 180 MB. An allocator's arenas, one a thread,
+    # come and go by some 30 MB; over 5,000 rounds they stay where they are.
+    assert grown < 60, f"{grown:.1f} MB more after {ROUNDS} rounds"
