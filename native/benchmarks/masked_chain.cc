@@ -59,19 +59,18 @@ class Chain {
                            : std::vector<size_t>{to, kernel, kernel, from});
     const uint32_t bias = Constant({to});
     const uint32_t computed = masked ? Plane(to) : output;
-    Check(depthwise
-              ? xnn_define_depthwise_convolution_2d(
-                    subgraph_, pad, pad, pad, pad, kernel, kernel, 1, 1, 1, 1,
-                    1, from, -kInfinity, kInfinity, input, filter, bias,
-                    computed, 0)
-              : xnn_define_convolution_2d(
-                    subgraph_, pad, pad, pad, pad, kernel, kernel, 1, 1, 1, 1,
-                    1, from, to, -kInfinity, kInfinity, input, filter, bias,
-                    computed, 0),
+    Check(depthwise ? xnn_define_depthwise_convolution_2d(
+                          subgraph_, pad, pad, pad, pad, kernel, kernel, 1, 1,
+                          1, 1, 1, from, -kInfinity, kInfinity, input, filter,
+                          bias, computed, 0)
+                    : xnn_define_convolution_2d(
+                          subgraph_, pad, pad, pad, pad, kernel, kernel, 1, 1,
+                          1, 1, 1, from, to, -kInfinity, kInfinity, input,
+                          filter, bias, computed, 0),
           "define a convolution");
     if (masked) {
-      const uint32_t mask = Value({1, size_, size_, 1}, mask_.data(),
-                                  XNN_INVALID_VALUE_ID, 0);
+      const uint32_t mask =
+          Value({1, size_, size_, 1}, mask_.data(), XNN_INVALID_VALUE_ID, 0);
       Check(xnn_define_binary(subgraph_, xnn_binary_multiply, nullptr, computed,
                               mask, output, 0),
             "define a mask");
@@ -130,9 +129,10 @@ class Chain {
 
 int main(int argc, char** argv) {
   if (argc != 9) {
-    std::fprintf(stderr,
-                 "usage: masked_chain square|depthwise|pointwise SIZE CHANNELS "
-                 "OTHER SPARSITY compact|insert|off|dense LAYERS INVOCATIONS\n");
+    std::fprintf(
+        stderr,
+        "usage: masked_chain square|depthwise|pointwise SIZE CHANNELS "
+        "OTHER SPARSITY compact|insert|off|dense LAYERS INVOCATIONS\n");
     return 2;
   }
   const std::string kind = argv[1];
