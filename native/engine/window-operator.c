@@ -96,11 +96,20 @@ static enum xnn_status create_window_operator(
   return allocate_zero_row(plan, op);
 }
 
-static size_t rows_per_task(size_t num_rows, pthreadpool_t threadpool) {
+// Has a task compute the rows of each batch element, in as many pieces as keep
+// all threads busy.
+static void run_by_rows(struct compute_parameters* compute,
+                        pthreadpool_task_2d_tile_1d_t task, size_t batch_size,
+                        size_t num_rows, pthreadpool_t threadpool) {
   const size_t num_threads = pthreadpool_get_threads_count(threadpool);
-  return num_threads == 1
-             ? num_rows
-             : divide_round_up(num_rows, num_threads * kTilesPerThread);
+  compute->type = xnn_parallelization_type_2d_tile_1d;
+  compute->task_2d_tile_1d = task;
+  compute->range[0] = batch_size;
+  compute->range[1] = num_rows;
+  compute->tile[0] =
+      num_threads == 1
+          ? num_rows
+          : divide_round_up(num_rows, num_threads * kTilesPerThread);
 }
 
 // Channels whose weights stay in cache while all rows pass by, and no more than
@@ -173,15 +182,12 @@ static void finish_dwconv(const struct row_plan* plan, struct xnn_operator* op,
   context->output_batch_stride =
       row_plan_output_rows(plan) * plan->output_row_bytes;
 
-  struct compute_parameters* compute = &op->compute[0];
-  compute->type = xnn_parallelization_type_2d_tile_1d;
-  compute->range[0] = batch_size;
-  compute->range[1] = num_rows;
-  compute->tile[0] = rows_per_task(num_rows, threadpool);
-  compute->task_2d_tile_1d = (pthreadpool_task_2d_tile_1d_t)window_task_dwconv;
+  run_by_rows(&op->compute[0],
+              (pthreadpool_task_2d_tile_1d_t)window_task_dwconv, batch_size,
+              num_rows, threadpool);
   if (op->ukernel.dwconv.last_tile != 0) {
     opdata->workspace_size = batch_size *
-                             divide_round_up(num_rows, compute->tile[0]) *
+                             divide_round_up(num_rows, op->compute[0].tile[0]) *
                              context->buffer_size;
     opdata->workspace_alignment = XNN_ALLOCATION_ALIGNMENT;
   }
@@ -191,7 +197,6 @@ static void finish_max_pooling(const struct row_plan* plan,
                                struct xnn_operator* op, size_t batch_size,
                                pthreadpool_t threadpool, bool refill) {
   struct max_pooling_context* context = &op->context.max_pooling;
-  const size_t num_rows = row_plan_computed_rows(plan);
   if (refill) {
     window_point_rows(plan, op, /*clamp=*/true);
   }
@@ -201,13 +206,9 @@ static void finish_max_pooling(const struct row_plan* plan,
   context->output_batch_stride =
       row_plan_output_rows(plan) * plan->output_row_bytes;
 
-  struct compute_parameters* compute = &op->compute[0];
-  compute->type = xnn_parallelization_type_2d_tile_1d;
-  compute->task_2d_tile_1d =
-      (pthreadpool_task_2d_tile_1d_t)window_task_max_pooling;
-  compute->range[0] = batch_size;
-  compute->range[1] = num_rows;
-  compute->tile[0] = rows_per_task(num_rows, threadpool);
+  run_by_rows(&op->compute[0],
+              (pthreadpool_task_2d_tile_1d_t)window_task_max_pooling,
+              batch_size, row_plan_computed_rows(plan), threadpool);
 }
 
 // Appends to the operator's tasks one that zeroes the masked pixels.
@@ -222,11 +223,8 @@ static void zero_afterwards(const struct row_plan* plan,
   }
   const struct row_set* rows = plan->zeroed_outside;
   const size_t num_masked = (size_t)rows->height * rows->width - rows->count;
-  compute->type = xnn_parallelization_type_2d_tile_1d;
-  compute->task_2d_tile_1d = (pthreadpool_task_2d_tile_1d_t)window_task_zero;
-  compute->range[0] = batch_size;
-  compute->range[1] = num_masked;
-  compute->tile[0] = rows_per_task(num_masked, threadpool);
+  run_by_rows(compute, (pthreadpool_task_2d_tile_1d_t)window_task_zero,
+              batch_size, num_masked, threadpool);
 }
 
 // Pointers in the indirection buffer of upstream's operator for dense tensors.
