@@ -75,7 +75,7 @@ def test_sweep_with_table_csv_and_plot(tmp_path):
         "compact", "--csv", tmp_path / "t.csv", "--plot", tmp_path / "t.png"
     )  # fmt: skip
     assert code == 0, err
-    assert "face_landmark_fp32, sparsity 30%, 1 thread" in out
+    assert f"{fetched(DENSE)}, sparsity 30%, 1 thread" in out
     assert re.search(r"\d\d of 43 masked layers skip", out)
     with open(tmp_path / "t.csv") as file:
         rows = list(csv.DictReader(file))
@@ -127,12 +127,6 @@ def test_model_without_masks_says_how_to_make_some(capsys):
 )
 def test_bad_option(capsys, arguments, message):
     assert message in refused(capsys, "bench", made(MASKED), *arguments)
-
-
-def test_bad_model(capsys, tmp_path):
-    assert "cannot read" in refused(capsys, "bench", tmp_path / "missing.tflite")
-    (tmp_path / "text.tflite").write_text("no model")
-    assert "expected a .tflite model" in refused(capsys, "bench", tmp_path / "text.tflite", *QUICK)
 
 
 def test_input_of_wrong_shape_and_type(capsys, tmp_path):
@@ -255,13 +249,8 @@ def test_run_with_bad_option(capsys, arguments, message):
 
 def test_run_with_bad_input(capsys, tmp_path):
     model = fetched("iris_landmark_fp32")
-    assert "missing.png" in refused(capsys, "run", model, "--input", tmp_path / "missing.png")
-    (tmp_path / "text.png").write_text("text")
-    assert "neither an image" in refused(capsys, "run", model, "--input", tmp_path / "text.png")
     np.save(tmp_path / "x.npy", np.zeros((1, 64, 64, 1), np.float32))
     assert "[1, 64, 64, 3]" in refused(capsys, "run", model, "--input", tmp_path / "x.npy")
-    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
-    assert "broken.npy" in refused(capsys, "run", model, "--input", tmp_path / "broken.npy")
 
 
 def test_exit_codes_are_documented(capsys):

@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +41,7 @@ class Interpreter:
         profile: measure each operation, for `profile()`; costs a little time per inference.
         int8: whether the delegate takes 8-bit models; without, the interpreter's own kernels do.
         experimental_delegates: further delegates, applied after this one.
+        label: what errors call the model; by default its path, or "model_content".
         **runtime_options: handed to the runtime's Interpreter as they are. Its built-in delegate
             is off, so that it does not hide what ours left behind; to have it, pass
             `experimental_op_resolver_type=OpResolverType.AUTO` of that runtime.
@@ -65,22 +67,27 @@ class Interpreter:
         profile: bool = False,
         int8: bool = True,
         experimental_delegates: Iterable[Any] = (),
+        label: str | None = None,
         **runtime_options: Any,
     ) -> None:
         self._lock = threading.RLock()
         self._interpreter: Any = None
         self._strict = strict
         self._profiling = profile
-        self._label = "model_content" if model_path is None else os.fspath(model_path)
+        if (model_path is None) == (model_content is None):
+            raise OptionError("expected exactly one of model_path and model_content")
+        source: Any = model_content if model_path is None else model_path
+        self._label = label or ("model_content" if model_path is None else os.fspath(source))
         self.runtime: Runtime = find_runtime(runtime)
-        content = _read_model(model_path, model_content)
-        if masks is not None:
+        if masks is None:
+            content = source if model_path is None else Path(source).read_bytes()
+        else:
             from tflite_sparse.convert import apply_masks
             from tflite_sparse.masks import MaskSet
 
             if isinstance(masks, (str, os.PathLike)):
                 masks = MaskSet.load(masks)
-            content = apply_masks(content, masks)
+            content = apply_masks(source, masks)
         self._delegate = load_delegate(
             runtime=self.runtime,
             num_threads=num_threads,
@@ -271,16 +278,6 @@ class _RuntimeErrors:
             if "custom op" in text.lower():
                 text += " Remove the operation from the model, or pass a delegate that has it"
             raise ModelError(f"{self._label}: the interpreter refuses the model: {text}") from error
-
-
-def _read_model(model_path: str | os.PathLike[str] | None, model_content: bytes | None) -> bytes:
-    if (model_path is None) == (model_content is None):
-        raise OptionError("expected exactly one of model_path and model_content")
-    if model_path is None:
-        assert model_content is not None
-        return model_content
-    with open(model_path, "rb") as file:
-        return file.read()
 
 
 def _release(_: list[Any]) -> None:

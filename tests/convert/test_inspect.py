@@ -228,7 +228,7 @@ def test_errors_are_one_line_and_leave_the_output_alone(model, sidecar, tmp_path
         (["inspect", str(model), "--image", str(out)], "--png"),
         (
             ["inspect", str(model), "--png", str(tmp_path / "p"), "--image", str(out)],
-            "not an image",
+            "expected a picture",
         ),
         (["mask", str(model), "--sparsity", "1.5", "-o", str(out)], "found 1.5"),
         (["mask", str(model), "--sparsity", "0.5", "--layers", "x", "-o", str(out)], "matches 'x'"),

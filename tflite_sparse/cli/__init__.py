@@ -50,5 +50,11 @@ def main(argv: list[str] | None = None) -> int:
         print("tflite-sparse: interrupted", file=sys.stderr)
         return 130
     except (TfliteSparseError, OSError) as error:
-        print(f"tflite-sparse: {error}", file=sys.stderr)
+        print(f"tflite-sparse: {_text(error)}", file=sys.stderr)
         return 1 if isinstance(error, (ConversionError, DelegateError)) else 2
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)

@@ -12,16 +12,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tflite_sparse.errors import DelegateError, OptionError
-from tflite_sparse.files import write_atomically
+from tflite_sparse.files import read_array, write_atomically
 from tflite_sparse.measure import environment
 from tflite_sparse.measure.case import Result, Settings, Task, measure_task
 from tflite_sparse.measure.plot import plot_speed_up, require_matplotlib
-from tflite_sparse.measure.variants import MODES, STOCK, Arrays
+from tflite_sparse.measure.variants import MODES, STOCK
 from tflite_sparse.runtime import RUNTIME_NAMES, find_runtime
 from tflite_sparse.table import format_table
+from tflite_sparse.verify import verify_model
 
 _EPILOG = """\
 examples:
@@ -156,35 +155,30 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _tasks(args: argparse.Namespace) -> Iterator[Task]:
     against, other = args.against, None
     if against not in (STOCK, "off"):
-        other = _read(Path(against), "--against: expected stock, off or a file; ")
+        if not Path(against).is_file():
+            raise OptionError(f"--against: expected stock, off or a .tflite file, found {against}")
+        other = _read(Path(against))
         against = STOCK
-    inputs = _inputs(args.input) if args.input else None
+    inputs = [read_array(args.input)] if args.input else None
     for path in map(Path, args.models):
         content = _read(path)
         for threads in args.threads:
             if args.sweep is None:
-                yield Task(path.stem, content, threads, None, against, other, inputs)
+                yield Task(str(path), content, threads, None, against, other, inputs)
                 continue
             from tflite_sparse.measure.sweep import masked
 
             for sparsity in args.sweep:
-                model = masked(content, sparsity, args.seed)
+                model = masked(path, sparsity, args.seed)
                 reference = other or (content if sparsity else None)
-                yield Task(path.stem, model, threads, sparsity, against, reference, inputs)
+                yield Task(str(path), model, threads, sparsity, against, reference, inputs)
 
 
-def _read(path: Path, hint: str = "") -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise OptionError(f"{hint}cannot read {path}: {error.strerror}") from error
-
-
-def _inputs(path: Path) -> Arrays:
-    try:
-        return [np.load(path, allow_pickle=False)]
-    except (OSError, ValueError) as error:
-        raise OptionError(f"--input: expected a .npy file; {path}: {error}") from error
+def _read(path: Path) -> bytes:
+    """A model, checked before anything is measured."""
+    content = path.read_bytes()
+    verify_model(content, str(path))
+    return content
 
 
 def _pin(cpus: list[int]) -> None:

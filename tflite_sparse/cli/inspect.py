@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
         masks = MaskSet.load(args.masks)
         inspection = inspect_model(apply_masks(args.model, masks, any_model=args.any_model))
     inspection = replace(inspection, model=str(args.model))
-    print(json.dumps(inspection.to_json(), indent=2) if args.json else inspection.to_text())
     if args.png is not None:
         paths = write_pictures(inspection, args.png, args.image)
         print(f"{len(paths)} pictures in {args.png}", file=sys.stderr)
+    print(json.dumps(inspection.to_json(), indent=2) if args.json else inspection.to_text())
     return 0

@@ -51,22 +51,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the masks; returns the exit code."""
-    from tflite_sparse.errors import ModelError
-    from tflite_sparse.graph import ModelFile, View, choose_layers, fingerprint
+    from tflite_sparse.graph import ModelFile, View, choose_layers, fingerprint, image_size
     from tflite_sparse.masks import propagate_masks
 
     file = ModelFile.read(args.model)
     layers = choose_layers(file, kinds=args.kinds, patterns=args.layers, shortcuts=not args.paper)
     views = [View(file, index) for index in range(len(file.model.subgraphs))]
-    images = [views[0].shape(int(tensor)) for tensor in views[0].graph.inputs]
-    size = next((shape[1:3] for shape in images if len(shape) == 4), None)
-    if size is None:
-        raise ModelError(f"{args.model} has no input [N, H, W, C] to draw a score map for")
     shapes = {}
     for layer in layers:
         _, height, width, _ = views[layer.subgraph].shape(layer.output)
         shapes[layer.name] = (height, width)
-    masks = propagate_masks(shapes, (size[0], size[1]), args.sparsity, args.seed)
+    masks = propagate_masks(shapes, image_size(file), args.sparsity, args.seed)
     masks.replace(fingerprint=fingerprint(file)).save(args.output)
     summary = {
         "output": str(args.output),

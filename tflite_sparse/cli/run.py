@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflite_sparse.errors import OptionError
-from tflite_sparse.files import write_atomically
+from tflite_sparse.files import read_array, read_image, write_atomically
 from tflite_sparse.interpreter import Interpreter
 from tflite_sparse.runtime import RUNTIME_NAMES
 from tflite_sparse.table import format_table
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the model once; returns the exit code."""
     if args.topk < 1:
         raise OptionError(f"--topk: expected at least 1, found {args.topk}")
-    labels = args.labels.read_text().splitlines() if args.labels else []
+    labels = _read_labels(args.labels) if args.labels else []
     with Interpreter(
         args.model,
         num_threads=args.threads,
@@ -119,10 +119,7 @@ def run(args: argparse.Namespace) -> int:
 def _read_input(args: argparse.Namespace, detail: dict[str, Any]) -> npt.NDArray[Any]:
     shape, dtype = tuple(int(size) for size in detail["shape"]), np.dtype(detail["dtype"])
     if args.input.suffix == ".npy":
-        try:
-            array: npt.NDArray[Any] = np.load(args.input, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise OptionError(f"{args.input} is not a .npy file of numbers: {error}") from error
+        array = read_array(args.input)
         if array.shape != shape or array.dtype != dtype:
             raise OptionError(
                 f"{args.input} holds {array.dtype} {list(array.shape)}; "
@@ -135,27 +132,20 @@ def _read_input(args: argparse.Namespace, detail: dict[str, Any]) -> npt.NDArray
             "[1, height, width, 1, 3 or 4 channels]; give a .npy file instead"
         )
     low, high = _pair(args.range)
-    image = low + _read_image(args.input, shape) * ((high - low) / 255)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[shape[3]]
+    picture = read_image(args.input, mode, (shape[2], shape[1]))
+    image = low + np.asarray(picture, np.float32).reshape(shape) * ((high - low) / 255)
     image = (image - _channels(args.mean, shape, "mean")) / _channels(args.std, shape, "std")
     return _quantized(image, detail, dtype)
 
 
-def _read_image(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def _read_labels(path: Path) -> list[str]:
     try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
         raise OptionError(
-            "reading an image needs Pillow; install it (pip install pillow) or give a .npy file"
+            f"--labels: expected text in UTF-8, found other bytes in {path}"
         ) from error
-    try:
-        with Image.open(path) as file:
-            image = file.convert({1: "L", 3: "RGB", 4: "RGBA"}[shape[3]])
-            resized = image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
-    except UnidentifiedImageError as error:
-        raise OptionError(
-            f"{path} is neither an image that Pillow knows nor a .npy file"
-        ) from error
-    return np.asarray(resized, np.float32).reshape(shape)
 
 
 def _quantized(

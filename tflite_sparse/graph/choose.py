@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
-from tflite_sparse.errors import MaskError
+from tflite_sparse.errors import MaskError, ModelError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.layers import CONVOLUTIONS, KINDS, Layer, find_layers
 from tflite_sparse.graph.view import View
@@ -60,6 +60,16 @@ def choose_layers(
     if not chosen:
         raise MaskError(f"{file.where} has no layer of the kinds {sorted(kinds)} to mask")
     return chosen
+
+
+def image_size(file: ModelFile) -> tuple[int, int]:
+    """Height and width of the first input [N, H, W, C]; ModelError if there is none."""
+    view = View(file, 0)
+    for tensor in view.graph.inputs:
+        shape = view.shape(int(tensor))
+        if len(shape) == 4:
+            return shape[1], shape[2]
+    raise ModelError(f"{file.where} has no input [N, H, W, C] to draw a score map for")
 
 
 def is_shortcut(view: View, layer: Layer) -> bool:

@@ -60,7 +60,7 @@ class ModelFile:
             ModelError: not a .tflite, truncated, inconsistent, or larger than 2 GiB.
             OSError: the file cannot be read.
         """
-        content, where = _content(source)
+        content, where = read_source(source)
         if len(content) > _MAX_BYTES:
             raise ModelError(
                 f"{where} has {len(content)} bytes; expected at most {_MAX_BYTES} (2 GiB): larger "
@@ -143,7 +143,8 @@ class _AlignedBuffer:
         return packed
 
 
-def _content(source: Source) -> tuple[bytes, str]:
+def read_source(source: Source) -> tuple[bytes, str]:
+    """The bytes of a model, and what messages call it; OSError if the file cannot be read."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source), "the model"
     return Path(source).read_bytes(), os.fspath(source)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_sparse.errors import OptionError
-from tflite_sparse.files import write_atomically
+from tflite_sparse.files import read_image, write_atomically
 from tflite_sparse.inspection.layer_table import Inspection
 from tflite_sparse.masks.mask_set import Mask
 
@@ -33,17 +33,12 @@ def write_pictures(
         OSError: the folder cannot be written.
     """
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError as error:
         raise OptionError("--png needs Pillow: pip install 'tflite-sparse[bench]'") from error
+    picture = None if image is None else read_image(image, "RGB")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    picture = None
-    if image is not None:
-        try:
-            picture = Image.open(image).convert("RGB")
-        except UnidentifiedImageError as error:
-            raise OptionError(f"{os.fspath(image)} is not an image that Pillow reads") from error
     paths = []
     for index, layer in enumerate(inspection.layers):
         if layer.mask is None:

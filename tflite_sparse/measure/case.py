@@ -48,7 +48,7 @@ class Task:
     """What to measure.
 
     Attributes:
-        label: the model's name, for people.
+        label: the model's name or path, for people.
         content: the model, with its masks.
         threads: of every variant.
         sparsity: what the masks were made with, if they were made up; else None.
@@ -159,7 +159,7 @@ def measure_task(
     if not report.layers and task.sparsity is None:
         raise MaskError(
             f"{task.label} has no masks, so there is nothing to skip; write some into it with "
-            "`tflite-sparse mask`, or measure made-up ones: --sweep 0,0.3,0.5"
+            "`tflite-sparse convert`, or measure made-up ones: --sweep 0,0.3,0.5"
         )
     errors, doubts = _verify(task, settings, variants, inputs)
     if not timing:

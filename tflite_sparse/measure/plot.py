@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,7 +45,9 @@ def plot_speed_up(results: Sequence[Result]) -> bytes:
             spread = np.clip([low, high], 0, None)
             positions = [at for at, _ in rows]
             axis.errorbar(positions, values, spread, marker="o", capsize=3, label=name)
-        axis.set_title(f"{label}, {threads} thread{'s' if threads > 1 else ''}", fontsize=10)
+        axis.set_title(
+            f"{os.path.basename(label)}, {threads} thread{'s' if threads > 1 else ''}", fontsize=10
+        )
         axis.set_xlabel("multiply-accumulates masked [%]")
         axis.set_ylabel("speed-up")
         axis.grid(alpha=0.3)

@@ -84,6 +84,7 @@ def load_variant(
             sparsity=mode,
             runtime=runtime.name,
             profile=profile,
+            label=label,
         )
         interpreter.allocate_tensors()
     load_ms = (time.perf_counter_ns() - start) / 1e6
