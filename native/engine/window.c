@@ -16,53 +16,35 @@ static uint32_t same_padding_before(size_t input, size_t output,
   return (uint32_t)(doz(covered, input) / 2);
 }
 
-struct window window_of(const struct xnn_value* values,
-                        const struct xnn_node* node) {
-  struct window window;
+// The same eight numbers, which upstream's nodes name in three ways.
+#define WINDOW(params, kernel, stride, padding)  \
+  (struct window) {                              \
+    .kernel_height = (params).kernel##_height,   \
+    .kernel_width = (params).kernel##_width,     \
+    .stride_height = (params).stride##_height,   \
+    .stride_width = (params).stride##_width,     \
+    .dilation_height = (params).dilation_height, \
+    .dilation_width = (params).dilation_width,   \
+    .padding_top = (params).padding##_top,       \
+    .padding_left = (params).padding##_left,     \
+  }
+
+static struct window window_as_written(const struct xnn_node* node) {
   switch (node->type) {
     case xnn_node_type_convolution_2d:
-      window = (struct window){
-          .kernel_height = node->params.convolution_2d.kernel_height,
-          .kernel_width = node->params.convolution_2d.kernel_width,
-          .stride_height = node->params.convolution_2d.subsampling_height,
-          .stride_width = node->params.convolution_2d.subsampling_width,
-          .dilation_height = node->params.convolution_2d.dilation_height,
-          .dilation_width = node->params.convolution_2d.dilation_width,
-          .padding_top = node->params.convolution_2d.input_padding_top,
-          .padding_left = node->params.convolution_2d.input_padding_left,
-      };
-      break;
+      return WINDOW(node->params.convolution_2d, kernel, subsampling,
+                    input_padding);
     case xnn_node_type_depthwise_convolution_2d:
-      window = (struct window){
-          .kernel_height = node->params.depthwise_convolution_2d.kernel_height,
-          .kernel_width = node->params.depthwise_convolution_2d.kernel_width,
-          .stride_height =
-              node->params.depthwise_convolution_2d.subsampling_height,
-          .stride_width =
-              node->params.depthwise_convolution_2d.subsampling_width,
-          .dilation_height =
-              node->params.depthwise_convolution_2d.dilation_height,
-          .dilation_width =
-              node->params.depthwise_convolution_2d.dilation_width,
-          .padding_top =
-              node->params.depthwise_convolution_2d.input_padding_top,
-          .padding_left =
-              node->params.depthwise_convolution_2d.input_padding_left,
-      };
-      break;
+      return WINDOW(node->params.depthwise_convolution_2d, kernel, subsampling,
+                    input_padding);
     default:
-      window = (struct window){
-          .kernel_height = node->params.pooling_2d.pooling_height,
-          .kernel_width = node->params.pooling_2d.pooling_width,
-          .stride_height = node->params.pooling_2d.stride_height,
-          .stride_width = node->params.pooling_2d.stride_width,
-          .dilation_height = node->params.pooling_2d.dilation_height,
-          .dilation_width = node->params.pooling_2d.dilation_width,
-          .padding_top = node->params.pooling_2d.padding_top,
-          .padding_left = node->params.pooling_2d.padding_left,
-      };
-      break;
+      return WINDOW(node->params.pooling_2d, pooling, stride, padding);
   }
+}
+
+struct window window_of(const struct xnn_value* values,
+                        const struct xnn_node* node) {
+  struct window window = window_as_written(node);
   if (node->flags & XNN_FLAG_TENSORFLOW_SAME_PADDING) {
     const struct xnn_value* input = &values[node->inputs[0]];
     const struct xnn_value* output = &values[node->outputs[0]];

@@ -149,6 +149,16 @@ def test_mask_layers_of_a_subclassed_model():
     assert np.array_equal((value != 0).all(-1), sparsifier.masks()["first"])
 
 
+def test_some_of_the_mask_layers_are_chosen_by_name():
+    images = kl.Input((SIZE, SIZE, 3))
+    hidden = ActivationMask(name="hidden_mask")(kl.Conv2D(4, 3, activation="relu")(images))
+    model = keras.Model(images, ActivationMask(name="last_mask")(kl.Conv2D(2, 1)(hidden)))
+    assert list(sparsifier_of(model).masks()) == ["hidden_mask", "last_mask"]
+    assert list(sparsifier_of(model, layers="last*").masks()) == ["last_mask"]
+    with pytest.raises(MaskError, match=r"'first' matches none of .*'hidden_mask', 'last_mask'"):
+        sparsifier_of(model, layers=["last*", "first"])
+
+
 def test_magnitude():
     images = kl.Input((4, 4, 1))
     model = keras.Model(images, kl.ReLU()(kl.Conv2D(1, 1, use_bias=False, name="c")(images)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from tflite_sparse.convert.data import check_keeps_some
 from tflite_sparse.convert.reference import Array
-from tflite_sparse.convert.resolve import unknown_layer
+from tflite_sparse.convert.resolve import check_size, only_call
 from tflite_sparse.errors import MaskError
 from tflite_sparse.masks.mask_set import Mask, MaskSet
 
@@ -55,14 +55,9 @@ def find_sites(model: Any, masks: MaskSet | None, inputs: Sequence[Array]) -> li
         if isinstance(layer, ActivationMask)
     ]
     for name, mask in [] if masks is None else masks.items():
-        call = _call_of(name, calls, model.name)
+        call = calls[only_call(name, calls, repr(model.name))]
         last = _after_activation(call, calls)
-        if last.shape[1:3] != mask.shape or len(last.shape) != 4:
-            raise MaskError(
-                f"the mask of layer {name!r} has the shape {list(mask.shape)}, but the output of "
-                f"{last.layer.name!r} in {model.name!r} is {list(last.shape)}; expected "
-                f"{list(last.shape[1:3])}"
-            )
+        check_size(name, mask, last, last.shape[1:3], repr(model.name))
         other = next((site for site in sites if site.layer is last.layer), None)
         if other is not None:
             raise MaskError(
@@ -84,6 +79,10 @@ class _Call:
     output: Any
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return self.layer.name, self.layer.path
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.output.shape)
 
@@ -103,19 +102,6 @@ def _record_calls(model: Any, layers: Sequence[Any], inputs: Sequence[Array]) ->
     with _replaced_calls({layer: recorded(layer, layer.call) for layer in layers}):
         model(as_given(inputs), training=False)
     return calls
-
-
-def _call_of(name: str, calls: Sequence[_Call], where: str) -> _Call:
-    named = [call for call in calls if name in {call.layer.name, call.layer.path}]
-    if not named:
-        known = list(dict.fromkeys(call.layer.name for call in calls if len(call.shape) == 4))
-        raise MaskError(unknown_layer(name, known, repr(where)))
-    if len(named) > 1:
-        raise MaskError(
-            f"{name!r} runs {len(named)} times in {where!r}, so one mask cannot tell its outputs "
-            "apart; name the convolution, or put an ActivationMask layer where the mask belongs"
-        )
-    return named[0]
 
 
 def _after_activation(call: _Call, calls: Sequence[_Call]) -> _Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tflite_sparse.errors import MaskError
 from tflite_sparse.graph.layers import Layer
@@ -52,6 +53,37 @@ def _index_of(name: str, layers: Sequence[Layer], where: str) -> int:
             "use a name that only one of them has"
         )
     raise MaskError(unknown_layer(name, [layer.name for layer in layers], where))
+
+
+def only_call(name: str, calls: Sequence[Any], where: str) -> int:
+    """The index of the one call, of those recorded of a network, whose ``names`` have this one.
+
+    Raises:
+        MaskError: no call has it, or several.
+    """
+    indices = [index for index, call in enumerate(calls) if name in call.names]
+    if not indices:
+        known = list(dict.fromkeys(call.names[0] for call in calls if len(call.shape) == 4))
+        raise MaskError(unknown_layer(name, known, where))
+    if len(indices) > 1:
+        raise MaskError(
+            f"{name!r} runs {len(indices)} times in {where}, so one mask cannot tell its outputs "
+            "apart; name the convolution, or put an ActivationMask where the mask belongs"
+        )
+    return indices[0]
+
+
+def check_size(name: str, mask: Mask, call: Any, size: tuple[int, ...], where: str) -> None:
+    """Refuse a mask that is not of the height and width of the call that it would mask.
+
+    Raises:
+        MaskError: names the layer and both shapes.
+    """
+    if len(call.shape) != 4 or size != mask.shape:
+        raise MaskError(
+            f"the mask of layer {name!r} has the shape {list(mask.shape)}, but the output of "
+            f"{call.names[0]!r} in {where} is {list(call.shape)}; expected {list(size)}"
+        )
 
 
 def unknown_layer(name: str, known: Sequence[str], where: str) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tflite_sparse.convert.data import check_keeps_some
 from tflite_sparse.convert.reference import Array
-from tflite_sparse.convert.resolve import unknown_layer
+from tflite_sparse.convert.resolve import check_size, only_call
 from tflite_sparse.errors import MaskError
 from tflite_sparse.masks.mask_set import Mask, MaskSet
 
@@ -60,20 +60,17 @@ def find_sites(module: Any, masks: MaskSet | None, inputs: Sequence[Any]) -> lis
         if isinstance(child, ActivationMask)
     ]
     calls = _record_calls(module, inputs)
+    where = type(module).__name__
     for name, mask in [] if masks is None else masks.items():
-        call = _after_activation(_call_of(name, calls, type(module).__name__), calls)
+        call = _after_activation(only_call(name, calls, where), calls)
         last = calls[call]
-        if len(last.shape) != 4 or last.shape[2:] != mask.shape:
-            raise MaskError(
-                f"the mask of layer {name!r} has the shape {list(mask.shape)}, but the output of "
-                f"{last.name!r} is {list(last.shape)}; expected {list(last.shape[2:])}"
-            )
+        check_size(name, mask, last, last.shape[2:], where)
         index = sum(other.module is last.module for other in calls[:call])
         other = next((s for s in sites if s.module is last.module and s.call == index), None)
         if other is not None:
             raise MaskError(
-                f"two masks for one layer: {other.name!r} and {name!r} both mask the output of "
-                f"{last.name!r}; give it one"
+                f"two masks for one layer of {where}: {other.name!r} and {name!r} both mask the "
+                f"output of {last.names[0]!r}; give it one"
             )
         sites.append(Site(name, last.module, index, mask, in_model=False))
     for site in sites:
@@ -118,7 +115,7 @@ def without(
 class _Call:
     """One call of a module without children, while the whole ran."""
 
-    name: str
+    names: tuple[str]
     module: Any
     inputs: list[Any]
     output: Any
@@ -135,7 +132,7 @@ def _record_calls(module: Any, inputs: Sequence[Any]) -> list[_Call]:
         def record(child: Any, given: Any, output: Any, name: str = name) -> None:
             if hasattr(output, "shape"):
                 # The tensors are kept, so that no other gets their identity.
-                calls.append(_Call(name, child, list(given), output, tuple(output.shape)))
+                calls.append(_Call((name,), child, list(given), output, tuple(output.shape)))
 
         hooks.append(child.register_forward_hook(record))
     try:
@@ -144,19 +141,6 @@ def _record_calls(module: Any, inputs: Sequence[Any]) -> list[_Call]:
         for hook in hooks:
             hook.remove()
     return calls
-
-
-def _call_of(name: str, calls: Sequence[_Call], where: str) -> int:
-    indices = [i for i, call in enumerate(calls) if call.name == name]
-    if not indices:
-        known = list(dict.fromkeys(call.name for call in calls if len(call.shape) == 4))
-        raise MaskError(unknown_layer(name, known, where))
-    if len(indices) > 1:
-        raise MaskError(
-            f"{name!r} runs {len(indices)} times in {where}, so one mask cannot tell its outputs "
-            "apart; name the convolution, or put an ActivationMask where the mask belongs"
-        )
-    return indices[0]
 
 
 def _after_activation(index: int, calls: Sequence[_Call]) -> int:

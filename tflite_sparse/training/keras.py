@@ -13,7 +13,7 @@ from tflite_sparse.convert.keras_layer import ActivationMask
 from tflite_sparse.errors import MaskError, OptionError
 from tflite_sparse.masks import MaskSet
 from tflite_sparse.training.keras_graph import insert_after, record_graph
-from tflite_sparse.training.places import CONV, Node, Place, find_places, sparsity_of_places
+from tflite_sparse.training.places import CONV, Node, Place, Record, find_places, sparsity_of_places
 from tflite_sparse.training.schedule import Schedule
 from tflite_sparse.training.sizes import checked_size
 from tflite_sparse.training.sparsifier import Sparsifier, no_magnitudes
@@ -85,14 +85,10 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
         where = repr(model.name)
         size = _input_size(model, input_size)
         own = _mask_layers(model)
-        if own:
-            places = [_own_place(layer) for layer in own if _chosen(layer, layers)]
-            if not places:
-                raise MaskError(f"layers={layers!r} chooses none of the ActivationMasks of {where}")
-        else:
-            places = find_places(record_graph(model), layers, where)
-        each = sparsity_of_places(places, sparsity, where)
-        masked = [place for place in places if each[place.conv.name] > 0]
+        record = Record([_own_node(layer) for layer in own]) if own else record_graph(model)
+        places = find_places(record, layers, where)
+        targets = sparsity_of_places(places, sparsity, where)
+        masked = [place for place in places if place.conv.name in targets]
         self._layers: dict[str, ActivationMask]
         if own:
             if mask_source == "magnitude":
@@ -112,15 +108,8 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
             self._layers = {}
             self._masked_model = model
         self.set_model(self._masked_model)
-        self._start(
-            {place.conv.name: place.size for place in masked},
-            {place.conv.name: each[place.conv.name] for place in masked},
-            size,
-            schedule,
-            seed,
-            mask_source,
-            on_freeze,
-        )
+        shapes = {place.conv.name: place.size for place in masked}
+        self._start(shapes, targets, size, schedule, seed, mask_source, on_freeze)
 
     def set_model(self, model: Any) -> None:
         """Called by ``fit``.
@@ -231,23 +220,12 @@ def _mask_layers(model: Any) -> list[ActivationMask]:
     return [layer for layer in model._flatten_layers() if isinstance(layer, ActivationMask)]
 
 
-def _chosen(layer: ActivationMask, layers: Any) -> bool:
-    from fnmatch import fnmatchcase
-
-    if layers in ("paper", "all"):
-        return True
-    if callable(layers):
-        return bool(layers(layer.name, layer))
-    patterns = [layers] if isinstance(layers, str) else layers
-    return any(fnmatchcase(layer.name, pattern) for pattern in patterns)
-
-
-def _own_place(layer: ActivationMask) -> Place:
+def _own_node(layer: ActivationMask) -> Node:
     if not layer.built:
         raise MaskError(f"the ActivationMask {layer.name!r} has no size yet; call the model once")
     size = int(layer.mask.shape[0]), int(layer.mask.shape[1])
-    node = Node(layer.name, CONV, (), (), size, layer)
-    return Place(node, [node])
+    # With a result that nothing is recorded to read, the place is the layer itself.
+    return Node(layer.name, CONV, (), (0,), size, layer)
 
 
 def _key(place: Place) -> tuple[Any, int]:

@@ -210,7 +210,7 @@ def _is_shortcut(record: Record, readers: Mapping[int, list[int]], index: int) -
 
 
 def sparsity_of_places(places: Sequence[Place], sparsity: Any, where: str) -> dict[str, float]:
-    """The final sparsity of each layer.
+    """The final sparsity of each layer that does not stay dense.
 
     Args:
         places: of all chosen layers.
@@ -236,7 +236,7 @@ def sparsity_of_places(places: Sequence[Place], sparsity: Any, where: str) -> di
     else:
         each = dict.fromkeys(names, float(sparsity))
     check_sparsities({place.conv.name: place.size for place in places}, each)
-    return each
+    return {name: value for name, value in each.items() if value > 0}
 
 
 def _no_match(pattern: str, names: Sequence[str], where: str) -> str:

@@ -100,8 +100,8 @@ class ActivationSparsifier(Sparsifier):
             raise MaskError(f"{where} has no Conv2d, so there is nothing to mask")
         inputs = [_image(plain, size)] if example_inputs is None else example_inputs
         places = find_places(record_forward(plain, inputs), layers, where)
-        each = sparsity_of_places(places, sparsity, where)
-        masked = [place for place in places if each[place.conv.name] > 0]
+        targets = sparsity_of_places(places, sparsity, where)
+        masked = [place for place in places if place.conv.name in targets]
         modules = {place.conv.name: _masked_module(place, where) for place in masked}
         # Where a mask goes when there is none yet.
         self._convs = {place.conv.name: place.conv.layer for place in masked}
@@ -114,15 +114,8 @@ class ActivationSparsifier(Sparsifier):
             if mask_source == "magnitude":
                 self._meters[name] = _Meter(name, place.size, module, following)
             self._attached[name] = attach(name, module, place.size)
-        self._start(
-            {place.conv.name: place.size for place in masked},
-            {place.conv.name: each[place.conv.name] for place in masked},
-            size,
-            schedule,
-            seed,
-            mask_source,
-            on_freeze,
-        )
+        shapes = {place.conv.name: place.size for place in masked}
+        self._start(shapes, targets, size, schedule, seed, mask_source, on_freeze)
 
     def remove(self) -> None:
         """Take the masks out of the model; :meth:`masks` still has them.
