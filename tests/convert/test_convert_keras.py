@@ -116,6 +116,31 @@ def test_numbers_are_the_models_with_its_masks():
     np.testing.assert_allclose(found, np.asarray(model(x)), atol=1e-5)
 
 
+def test_a_mask_before_batch_norm_keeps_the_numbers_of_its_training():
+    """Where the paper's published code has it; a named one stands behind and gives others."""
+
+    def network(*before):
+        keras.utils.set_random_seed(0)
+        x = inputs = layers.Input((8, 8, 3))
+        for layer in (
+            layers.Conv2D(8, 3, padding="same", name="conv1"),
+            *before,
+            layers.BatchNormalization(beta_initializer="ones"),
+            layers.ReLU(),
+            layers.Conv2D(2, 3, padding="same"),
+        ):
+            x = layer(x)
+        return keras.Model(inputs, x)
+
+    model, x = network(ActivationMask(MASK, name="mask1")), images(8, 1)
+    content = convert(model)
+    assert_masked(content, {"mask1": MASK})
+    assert_skipped(content, {"mask1": MASK})
+    for converted, equal in ((content, True), (convert(network(), {"conv1": MASK}), False)):
+        (found,) = Reference(converted).run([x])
+        assert np.allclose(found, np.asarray(model(x)), atol=1e-5) == equal
+
+
 def test_mask_layers_are_saved_and_loaded_with_the_model(tmp_path):
     model = small(ActivationMask(MASK, name="mask1"))
     model.get_layer("mask1").set_mask(~MASK)

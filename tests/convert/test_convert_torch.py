@@ -122,6 +122,32 @@ def test_numbers_are_the_modules_with_its_masks():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_a_mask_before_batch_norm_keeps_the_numbers_of_its_training():
+    """Where the paper's published code has it; a named one stands behind and gives others."""
+
+    def network(*before):
+        module = Small().eval()
+        conv, norm, activation = module.first
+        with torch.no_grad():
+            for values in (conv.weight, norm.weight, norm.bias, norm.running_mean):
+                values.copy_(torch.linspace(-1, 1, values.numel()).reshape(values.shape))
+        module.first = nn.Sequential(nn.Sequential(conv, *before), norm, activation)
+        torch.manual_seed(0)
+        module.second.reset_parameters()
+        module.last.reset_parameters()
+        return module
+
+    module, x = network(ActivationMask(MASK)), images()
+    content = convert(module)
+    assert_masked(content, {"first.0.1": MASK})
+    assert_skipped(content, {"first.0.1": MASK})
+    with torch.no_grad():
+        expected = module(x).numpy().transpose(0, 2, 3, 1)
+    for converted, equal in ((content, True), (convert(network(), {"first.0.0": MASK}), False)):
+        (found,) = Reference(converted).run([x.numpy().transpose(0, 2, 3, 1)])
+        assert np.allclose(found, expected, atol=1e-5) == equal
+
+
 def test_the_module_is_left_as_it_was():
     module = Small(ActivationMask(MASK))
     module.train()

@@ -16,9 +16,10 @@ from tflite_sparse.masks.mask_set import as_mask
 class ActivationMask(keras.layers.Layer):  # type: ignore[misc]
     """Sets the masked pixels of its input ``[N, H, W, C]`` to zero.
 
-    Put it after a convolution's BatchNormalization and activation. The mask is a
-    weight that is not trained: it is saved and loaded with the model, and
-    :meth:`set_mask` changes it during training.
+    Put it after a convolution's BatchNormalization and activation; or right behind
+    the convolution for a network that was trained so. The mask is a weight that is
+    not trained: it is saved and loaded with the model, and :meth:`set_mask` changes
+    it during training.
 
     Args:
         mask: binary ``[H, W]``, 1 = kept; None starts with all pixels kept.

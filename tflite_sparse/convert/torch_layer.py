@@ -13,9 +13,9 @@ from tflite_sparse.masks.mask_set import as_mask
 class ActivationMask(torch.nn.Module):  # type: ignore[misc]
     """Multiplies its input ``[N, C, H, W]`` by a mask of its pixels.
 
-    Put it after a convolution's BatchNorm and activation. The mask is a buffer:
-    it is saved and loaded with the module, and :meth:`set_mask` changes it during
-    training.
+    Put it after a convolution's BatchNorm and activation; or right behind the
+    convolution for a network that was trained so. The mask is a buffer: it is saved
+    and loaded with the module, and :meth:`set_mask` changes it during training.
 
     Args:
         mask: binary ``[H, W]``, 1 = kept.
