@@ -77,6 +77,7 @@ def test_sweep_with_table_csv_and_plot(tmp_path):
     assert code == 0, err
     assert f"{fetched(DENSE)}, sparsity 30%, 1 thread" in out
     assert re.search(r"\d\d of 43 masked layers skip", out)
+    assert "reference: the model without masks on stock" in out
     with open(tmp_path / "t.csv") as file:
         rows = list(csv.DictReader(file))
     assert [(row["sparsity"], row["variant"]) for row in rows] == [
@@ -99,6 +100,7 @@ def test_against_a_file_and_two_numbers_of_threads():
     results = json.loads(out)["results"]
     assert [result["threads"] for result in results] == [1, 2]
     assert results[0]["variants"][-1]["name"] == "reference"
+    assert results[0]["reference"] == str(fetched(DENSE))
     assert [result["report"]["num_threads"] for result in results] == [1, 2]
 
 
@@ -113,11 +115,12 @@ def test_model_without_masks_says_how_to_make_some(capsys):
     [
         (["--threads", "0"], "from 1 to 1024"),
         (["--threads", "10000"], "from 1 to 1024"),
-        (["--threads", "one"], "invalid"),
+        (["--threads", "one"], "from 1 to 1024, found one"),
         (["--sweep", "0,1"], "below 1"),
         (["--sparsity-mode", "fast"], "compact, insert, off"),
         (["--cpu", "999"], "cpu 999 is not there"),
-        (["--cpu", "x"], "invalid"),
+        (["--cpu", "x"], "expected cpus like 0,2-3, found x"),
+        (["--cpu", "3-1"], "expected cpus like 0,2-3, found 3-1"),
         (["--rounds", "0"], "at least 1"),
         (["--seconds", "0"], "positive"),
         (["--against", "nothing.tflite"], "nothing.tflite"),
@@ -216,6 +219,18 @@ def test_run_gives_the_interpreters_numbers(tmp_path):
         )
 
 
+def test_run_maps_the_picture_to_a_range_that_may_be_negative(tmp_path):
+    outputs = []
+    for arguments in (["--range", "-1,1"], ["--mean", "0.5,0.5,0.5", "--std", "0.5"], []):
+        path = tmp_path / f"{len(outputs)}.npz"
+        code, _, err = cli("run", fetched("iris_landmark_fp32"), "--input", fetched("astronaut"),
+                           *arguments, "--output", path)  # fmt: skip
+        assert code == 0, err
+        outputs.append(np.load(path)["output_iris"])
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-4)
+    assert not np.allclose(outputs[0], outputs[2], rtol=1e-2)
+
+
 def test_run_quantises_the_input_of_an_int8_model(tmp_path):
     results = []
     for model in (fetched("iris_landmark_fp32"), made("iris_landmark_int8")):
@@ -232,6 +247,7 @@ def test_run_quantises_the_input_of_an_int8_model(tmp_path):
     [
         (["--topk", "0"], "at least 1"),
         (["--range", "1,1"], "LOW,HIGH"),
+        (["--range", "low"], "expected numbers with commas between, found low"),
         (["--mean", "1,2"], "1 or 3 numbers"),
         (["--std", "0"], "other than 0"),
         (["--threads", "10000"], "num_threads"),

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tflite_sparse.cli.numbers import numbers
 from tflite_sparse.errors import DelegateError, OptionError
 from tflite_sparse.files import read_array, write_atomically
 from tflite_sparse.measure import environment
@@ -153,25 +154,29 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _tasks(args: argparse.Namespace) -> Iterator[Task]:
-    against, other = args.against, None
+    against, other, reference_label = args.against, None, ""
     if against not in (STOCK, "off"):
         if not Path(against).is_file():
             raise OptionError(f"--against: expected stock, off or a .tflite file, found {against}")
         other = _read(Path(against))
-        against = STOCK
+        against, reference_label = STOCK, against
     inputs = [read_array(args.input)] if args.input else None
     for path in map(Path, args.models):
         content = _read(path)
         for threads in args.threads:
             if args.sweep is None:
-                yield Task(str(path), content, threads, None, against, other, inputs)
+                yield Task(
+                    str(path), content, threads, None, against, other, inputs, reference_label
+                )
                 continue
             from tflite_sparse.measure.sweep import masked
 
             for sparsity in args.sweep:
                 model = masked(path, sparsity, args.seed)
                 reference = other or (content if sparsity else None)
-                yield Task(str(path), model, threads, sparsity, against, reference, inputs)
+                yield Task(
+                    str(path), model, threads, sparsity, against, reference, inputs, reference_label
+                )
 
 
 def _read(path: Path) -> bytes:
@@ -195,7 +200,8 @@ def _title(task: Task) -> str:
 
 
 def _table(result: Result) -> str:
-    against = f"{result.task.against}, without masks" if result.task.reference else ""
+    against = result.task.reference_label or "the model without masks"
+    reference = f"; reference: {against} on {result.task.against}" if result.task.reference else ""
     rows = []
     for row in result.rows:
         ratio = row.speed_up
@@ -221,7 +227,7 @@ def _table(result: Result) -> str:
         f"\n{_title(result.task)}",
         f"{result.mac_sparsity:.1%} of {result.macs / 1e6:.1f} M multiply-accumulates masked: ideal "
         f"speed-up {result.ideal:.2f}; {skipped} of {len(result.report.layers)} masked layers "
-        f"skip; {result.rounds} rounds" + (f"; reference: {against}" if against else ""),
+        f"skip; {result.rounds} rounds{reference}",
         format_table(headers, rows),
     ]
     if result.profile:
@@ -319,17 +325,11 @@ class _Progress:
 
 
 def _threads(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if any(not 1 <= number <= 1024 for number in numbers):
-        raise argparse.ArgumentTypeError(f"expected numbers from 1 to 1024, found {text}")
-    return numbers
+    return numbers(text, int, "numbers from 1 to 1024", lambda number: 1 <= number <= 1024)
 
 
 def _shares(text: str) -> list[float]:
-    shares = [float(part) for part in text.split(",")]
-    if any(not 0 <= share < 1 for share in shares):
-        raise argparse.ArgumentTypeError(f"expected shares of at least 0 and below 1, found {text}")
-    return shares
+    return numbers(text, float, "shares of at least 0 and below 1", lambda share: 0 <= share < 1)
 
 
 def _modes(text: str) -> list[str]:
@@ -343,6 +343,8 @@ def _cpus(text: str) -> list[int]:
     cpus: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal():
+            raise argparse.ArgumentTypeError(f"expected cpus like 0,2-3, found {text}")
         cpus.update(range(int(first), int(last or first) + 1))
     if not cpus:
         raise argparse.ArgumentTypeError(f"expected cpus like 0,2-3, found {text}")

@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:
         help="write masks into a .tflite, or convert a Keras model with its masks",
         description="Write masks into a .tflite, or convert a saved Keras model (.keras, .h5) with "
         "its masks. The result is an ordinary .tflite, checked on the stock interpreter before it "
-        "is written.",
+        "is written. A PyTorch module is converted in Python: tflite_sparse.convert_torch.",
         epilog="example: tflite-sparse convert model.tflite --masks model.masks.npz "
         "-o model_sparse.tflite",
     )

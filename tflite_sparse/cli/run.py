@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tflite_sparse.cli.numbers import numbers
 from tflite_sparse.errors import OptionError
 from tflite_sparse.files import read_array, read_image, write_atomically
 from tflite_sparse.interpreter import Interpreter
@@ -40,6 +42,8 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # Else argparse takes the value of `--range -1,1` for an option.
+    parser._negative_number_matcher = re.compile(r"-[\d.]")
     parser.add_argument("model", type=Path, metavar="MODEL", help=".tflite file")
     parser.add_argument("--input", type=Path, required=True, metavar="F", help="image or .npy")
     parser.add_argument("--range", type=_numbers, default=[0.0, 1.0], metavar="LOW,HIGH",
@@ -213,4 +217,4 @@ def _channels(numbers: list[float], shape: tuple[int, ...], name: str) -> npt.ND
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
+    return numbers(text, float, "numbers with commas between")

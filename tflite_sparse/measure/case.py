@@ -55,6 +55,7 @@ class Task:
         against: "stock" or "off": how the reference runs.
         reference: a model to run as the reference instead of `content` itself.
         inputs: values of the model's inputs; random ones if None.
+        reference_label: the reference's name or path, if it is another file.
     """
 
     label: str
@@ -64,6 +65,7 @@ class Task:
     against: str = STOCK
     reference: bytes | None = None
     inputs: Arrays | None = None
+    reference_label: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Result:
             "sparsity": self.task.sparsity,
             "threads": self.task.threads,
             "against": self.task.against,
+            "reference": self.task.reference_label or None,
             "macs": self.macs,
             "mac_sparsity": self.mac_sparsity,
             "ideal_speed_up": self.ideal,
@@ -217,7 +220,7 @@ def _reference(task: Task, settings: Settings, variants: list[Variant]) -> Varia
         task.against,
         task.reference or task.content,
         task.threads,
-        label=f"the reference of {task.label}",
+        label=task.reference_label or f"the reference of {task.label}",
         name=REFERENCE,
     )
 
