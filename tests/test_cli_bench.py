@@ -126,6 +126,9 @@ def test_model_without_masks_says_how_to_make_some(capsys):
         (["--against", "nothing.tflite"], "nothing.tflite"),
         (["--input", "nothing.npy"], "nothing.npy"),
         (["--runtime", "onnx"], "invalid choice"),
+        (["--plot", "speedup.pdf"], "expected a name ending in .png, found speedup.pdf"),
+        (["--plot", "nothing/speedup.png"], "expected nothing to be a folder"),
+        (["--csv", "nothing/rows.csv"], "expected nothing to be a folder"),
     ],
 )
 def test_bad_option(capsys, arguments, message):

@@ -89,8 +89,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure; returns the exit code."""
     settings = _settings(args)
-    if args.plot:
-        require_matplotlib()
+    _check_files(args)
     tasks = list(_tasks(args))
     if args.cpu:
         _pin(args.cpu)
@@ -151,6 +150,19 @@ def _settings(args: argparse.Namespace) -> Settings:
         profile=args.profile,
         cold=not args.no_cold,
     )
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Refuse files that could not be written: before measuring, not after."""
+    if args.plot:
+        require_matplotlib()
+        if args.plot.suffix.lower() != ".png":
+            raise OptionError(f"--plot: expected a name ending in .png, found {args.plot}")
+    for path in (args.csv, args.plot):
+        if path and not path.parent.is_dir():
+            raise OptionError(
+                f"cannot write {path}: expected {path.parent} to be a folder; make it"
+            )
 
 
 def _tasks(args: argparse.Namespace) -> Iterator[Task]:

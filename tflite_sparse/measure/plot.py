@@ -14,7 +14,7 @@ from tflite_sparse.measure.case import Result
 
 
 def require_matplotlib() -> None:
-    """Raise OptionError if matplotlib is not installed: before measuring, not after."""
+    """Raise OptionError if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise OptionError("--plot needs matplotlib; install it: pip install 'tflite-sparse[bench]'")
 
