@@ -61,7 +61,9 @@ def build(library: Path, folder: Path) -> Path:
     (tree / "tflite_sparse" / "lib").mkdir()
     packed = tree / "tflite_sparse" / "lib" / "libtflite_sparse_delegate.so"
     shutil.copyfile(library, packed)
-    packed.chmod(0o755)
+    # Modes are packed too, and those of a checkout follow its owner's umask.
+    for path in tree.rglob("*"):
+        path.chmod(0o755 if path.is_dir() or path == packed else 0o644)
     _python("-m", "build", "--wheel", "--outdir", str(folder), str(tree))
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -83,9 +85,14 @@ def audited_platform(wheel: Path) -> str:
 
 
 def _python(*arguments: str) -> str:
-    environment = os.environ | {"SOURCE_DATE_EPOCH": TIME}
+    # The build's own environment too gets the versions of the lock: setuptools writes its into the
+    # wheel.
+    constraints = (ROOT / "tools" / "constraints.txt").as_uri()
+    environment = os.environ | {"SOURCE_DATE_EPOCH": TIME, "PIP_CONSTRAINT": constraints}
     command = [sys.executable, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, umask=0o022, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"error: {' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

@@ -121,3 +121,28 @@ def test_the_other_platforms_library_is_told_apart(tmp_path):
     last = done.stderr.splitlines()[-1]
     assert f"the library is for {other} and this machine is {here}" in last
     assert f"install the wheel whose name ends with {here}.whl" in last
+
+
+def installed_for(tag, wheel, folder):
+    """What pip does with a wheel on another platform; the finished process."""
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary=:all:"]
+    command += [f"--platform={tag}", f"--target={folder}", str(wheel)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+# Another processor, a 32-bit system on a 64-bit kernel, a system without glibc.
+@pytest.mark.parametrize(
+    "tag", ["manylinux_2_27_{other}", "linux_armv7l", "musllinux_1_2_{machine}"]
+)
+def test_pip_refuses_the_wheel_elsewhere(wheel, machine, tag, tmp_path):
+    (other,) = set(MACHINES.values()) - {machine}
+    done = installed_for(tag.format(other=other, machine=machine), wheel, tmp_path)
+    assert done.returncode != 0
+    assert f"{wheel.name} is not a supported wheel on this platform" in done.stderr
+
+
+def test_pip_takes_the_wheel_where_it_belongs(wheel, tmp_path):
+    own = wheel.stem.rpartition("-")[2]
+    done = installed_for(own, wheel, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tflite_sparse" / "lib" / "libtflite_sparse_delegate.so").is_file()
