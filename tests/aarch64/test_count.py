@@ -1,8 +1,19 @@
 """Counting executed instructions from qemu's log."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
-from benchmarks.aarch64_instructions.__main__ import PROGRAM, Layer, instructions
+from benchmarks.aarch64_instructions.__main__ import (
+    LAYERS,
+    PROGRAM,
+    RESULT,
+    SPARSITIES,
+    Layer,
+    instructions,
+    page,
+)
 from benchmarks.aarch64_instructions.count import count, count_in
 
 LOG = b"""----------------
@@ -40,3 +51,11 @@ def test_a_masked_layer_executes_fewer_instructions(mode):
     layer = Layer("a test", "square", 7, 16)
     dense = instructions("cortex-a72", layer, 0, "dense")
     assert instructions("cortex-a72", layer, 0.5, mode) < 0.75 * dense
+
+
+def test_the_table_is_whole_and_says_what_the_records_say():
+    content = json.loads(RESULT.read_text())
+    rows = [(Layer(**{name: record[name] for name in asdict(LAYERS[0])}), record["sparsity"])
+            for record in content["layers"]]  # fmt: skip
+    assert rows == [(layer, sparsity) for layer in LAYERS for sparsity in SPARSITIES]
+    assert RESULT.with_suffix(".md").read_text() == page(content["cpu"], content["layers"])
