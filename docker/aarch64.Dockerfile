@@ -15,17 +15,18 @@ WORKDIR /src
 COPY third_party/sources.lock third_party/
 COPY tools/fetch_sources.py tools/
 RUN python3 -m venv .venv && .venv/bin/python tools/fetch_sources.py
-COPY tools/constraints.txt tools/
-RUN .venv/bin/python -m pip install --quiet -c tools/constraints.txt auditwheel build pyelftools wheel
 
-# Upstream's micro-kernels, the longest part by far: only another patch or another flag changes them.
+# Upstream's micro-kernels and the compiler's C++ runtime, the longest part by far: only another patch
+# or another flag changes them.
 COPY WORKSPACE .bazelrc .bazelversion ./
 COPY tools/bazel tools/
 COPY third_party third_party
 COPY patches patches
 # Bazel's server ends with its layer: left alive under chroot isolation, it would see this layer's files.
-RUN bazel build --disk_cache= ${CONFIG} @xnnpack//:kernels && bazel shutdown
+RUN bazel build --disk_cache= ${CONFIG} @xnnpack//:kernels.so && bazel shutdown
 
+COPY tools/constraints.txt tools/
+RUN .venv/bin/python -m pip install --quiet -c tools/constraints.txt auditwheel build pyelftools wheel
 COPY . .
 RUN bazel build --disk_cache= ${CONFIG} --symlink_prefix=bazel- //native/delegate:libtflite_sparse_delegate.so \
  && bazel shutdown \
