@@ -149,8 +149,9 @@ TEST_P(MaskedLayer, EqualsDenseAtKeptPixelsAndIsZeroElsewhere) {
 
   for (const auto& [mask_name, mask] : Masks(plane.height, plane.width, seed)) {
     SCOPED_TRACE("mask " + mask_name + ", seed " + std::to_string(seed));
-    if (type == Type::kFloat16 && mask.Count() == 1) {
-      // Arm's kernel for one row alone adds in another order: float16 shows it.
+    if (type == Type::kFloat16 && mask.Count() <= 2) {
+      // For one or two rows XNNPACK takes Arm's kernel for a row alone, which
+      // adds in another order: float16 shows it.
       continue;
     }
     Graph graph(type, seed);
