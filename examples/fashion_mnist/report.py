@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from examples.fashion_mnist.deploy import (
     trainers_count,
 )
 from examples.fashion_mnist.plots import Point, plot_accuracy_over_latency
-from examples.fashion_mnist.runs import SIZE, WIDTH, Run
+from examples.fashion_mnist.runs import FREEZE_FROM, SIZE, WIDTH, Run
 from tflite_sparse.measure.environment import as_dict, describe_machine
 from tflite_sparse.measure.rounds import measure
 from tflite_sparse.measure.statistics import Ratio, speed_up, summarize
@@ -188,7 +189,7 @@ def points(lines: Sequence[Line]) -> dict[str, list[Point]]:
     panels: dict[str, list[Point]] = {}
     for line in lines:
         run, panel = line.run, panels.setdefault(line.network, [])
-        if run.mask_source != "propagated" or run.freeze_from == 1.0:
+        if run.mask_source != "propagated" or run.freeze_from != FREEZE_FROM:
             continue
         families = {
             "masked, compact": ("compact" if run.sparsity else "stock", f"{run.sparsity:.0%}"),
@@ -203,6 +204,9 @@ def points(lines: Sequence[Line]) -> dict[str, list[Point]]:
         for family, (mode, label) in families.items():
             ms = line.timings[mode].milliseconds
             panel.append(Point(family, label, ms, line.accuracy, line.spread))
+    for network, panel in panels.items():
+        count = Counter(point.family for point in panel)
+        panels[network] = [point for point in panel if count[point.family] > 1]
     return panels
 
 
@@ -212,7 +216,14 @@ def _ratio(ratio: Ratio) -> str:
 
 def _order(run: Run) -> tuple[object, ...]:
     rival = run.width != WIDTH or run.size != SIZE
-    return rival, run.sparsity, -run.freeze_from, run.mask_source, -run.width, -run.size
+    return (
+        rival,
+        run.sparsity,
+        run.mask_source != "propagated",
+        run.freeze_from,
+        -run.width,
+        -run.size,
+    )
 
 
 def main() -> None:

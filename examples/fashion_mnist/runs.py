@@ -70,6 +70,11 @@ def ablations(network: str) -> list[Run]:
     ]
 
 
+def freezing(network: str) -> list[Run]:
+    """Masks that freeze later."""
+    return [Run(network, s, freeze_from=freeze) for s in (0.1, 0.3) for freeze in (0.4, 0.9)]
+
+
 def rivals(network: str) -> list[Run]:
     """Dense networks that are faster because they are smaller: narrower, or of smaller pictures."""
     return [Run(network, width=width) for width in (12, 8)] + [
@@ -77,4 +82,4 @@ def rivals(network: str) -> list[Run]:
     ]
 
 
-GROUPS = {"table": table, "ablations": ablations, "rivals": rivals}
+GROUPS = {"table": table, "ablations": ablations, "freezing": freezing, "rivals": rivals}
