@@ -56,6 +56,12 @@ def resized(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     return np.stack([np.asarray(image) for image in small])
 
 
+def pictures(split: str, size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """A split as a network of `size` x `size` pixels takes it, and the classes; see `load`."""
+    images, labels = load(split)
+    return normalized(resized(images, size)), labels
+
+
 def batches(
     images: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], seed: int, epoch: int
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:

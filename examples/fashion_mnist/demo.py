@@ -11,13 +11,12 @@ import logging
 import time
 from pathlib import Path
 
-from examples.fashion_mnist.data import SIZE, load
+from examples.fashion_mnist.data import SIZE, load, pictures
 from examples.fashion_mnist.deploy import (
     MODES,
     check_count,
     classify,
     convert,
-    test_pictures,
     trainers_count,
 )
 from examples.fashion_mnist.plots import Point, plot_accuracy_over_latency, plot_predictions
@@ -36,8 +35,7 @@ def main() -> None:
     # A library of the converter warns that it finds no GPU.
     logging.getLogger("torchao").setLevel(logging.ERROR)
     OUT.mkdir(exist_ok=True)
-    images, labels = load("t10k")
-    pictures = test_pictures(SIZE)
+    values, labels = pictures("t10k", SIZE)
     models = {folder: convert(folder) for folder in (DENSE, MASKED)}
     for folder, content in models.items():
         (OUT / f"{folder.name}.tflite").write_bytes(content)
@@ -46,7 +44,7 @@ def main() -> None:
     for way in ((DENSE, "stock"), *((MASKED, mode) for mode in MODES)):
         folder, mode = way
         began = time.perf_counter()
-        classes[way] = classify(models[folder], mode, pictures)
+        classes[way] = classify(models[folder], mode, values)
         correct[way] = check_count(folder, mode, int((classes[way] == labels).sum()))
         print(
             f"{folder.name}, {mode}: {correct[way]} of {len(labels)} right "
@@ -64,7 +62,7 @@ def main() -> None:
         profile=False,
         cold=False,
     )
-    task = Task(*(MASKED.name, models[MASKED], 1), reference=models[DENSE], inputs=[pictures[:1]])
+    task = Task(*(MASKED.name, models[MASKED], 1), reference=models[DENSE], inputs=[values[:1]])
     result = measure_task(task, settings)
     assert result is not None
     rows, points = [], []
@@ -84,7 +82,9 @@ def main() -> None:
     first_mask = next(iter(MaskSet.load(MASKED / "masks.npz").values()))
     some = slice(0, 24)
     found = classes[MASKED, "compact"][some]
-    plot_predictions(images[some], first_mask, found, labels[some], OUT / "predictions.png")
+    plot_predictions(
+        load("t10k")[0][some], first_mask, found, labels[some], OUT / "predictions.png"
+    )
     print(f"Plot, pictures and .tflite files: {OUT}/")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import tflite_sparse as ts
-from examples.fashion_mnist.data import load, normalized, resized
+from examples.fashion_mnist.data import pictures
 from examples.fashion_mnist.runs import Run
 from tflite_sparse.measure.variants import load_variant
 from tflite_sparse.runtime import find_runtime
@@ -60,22 +60,17 @@ def convert(folder: Path) -> bytes:
 
     network = NETWORKS[run.network](run.width)
     network.load_state_dict(torch.load(folder / "weights.pt", map_location="cpu"))
-    example = torch.from_numpy(test_pictures(run.size)[:1].transpose(0, 3, 1, 2).copy())
+    example = torch.from_numpy(pictures("t10k", run.size)[0][:1].transpose(0, 3, 1, 2).copy())
     return ts.convert_torch(network.eval(), (example,), masks)
 
 
-def test_pictures(size: int) -> npt.NDArray[np.float32]:
-    """The 10,000 test pictures as a network takes them, ``[10000, size, size, 1]``."""
-    return normalized(resized(load("t10k")[0], size))
-
-
-def classify(content: bytes, mode: str, pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+def classify(content: bytes, mode: str, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """The class ``[N]`` of each picture: by "stock", or by a mode of the delegate."""
     interpreter = load_variant(find_runtime(), mode, content, 1, label="the network").interpreter
     given = interpreter.get_input_details()[0]["index"]
     result = interpreter.get_output_details()[0]["index"]
-    classes = np.empty(len(pictures), np.int64)
-    for number, picture in enumerate(pictures):
+    classes = np.empty(len(images), np.int64)
+    for number, picture in enumerate(images):
         interpreter.set_tensor(given, picture[None])
         interpreter.invoke()
         classes[number] = interpreter.get_tensor(result).argmax()
@@ -84,4 +79,5 @@ def classify(content: bytes, mode: str, pictures: npt.NDArray[np.float32]) -> np
 
 def count_correct(content: bytes, mode: str, size: int) -> int:
     """How many of the 10,000 test pictures are named rightly; see `classify`."""
-    return int((classify(content, mode, test_pictures(size)) == load("t10k")[1]).sum())
+    images, labels = pictures("t10k", size)
+    return int((classify(content, mode, images) == labels).sum())

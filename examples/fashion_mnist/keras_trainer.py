@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from examples.fashion_mnist.data import BATCH, batches, load, normalized, resized
+from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.keras_network import resnet
 from examples.fashion_mnist.runs import Run
 from tflite_sparse.training.keras import ActivationSparsifier
@@ -19,9 +19,9 @@ class KerasTrainer:
 
     def __init__(self, run: Run, epochs: int) -> None:
         self._run = run
-        images, self._labels = load("train")
-        self._images = normalized(resized(images, run.size))
-        self.steps = len(images) // BATCH
+        self._images, self._labels = pictures("train", run.size)
+        self._test = pictures("t10k", run.size)
+        self.steps = len(self._labels) // BATCH
         total = epochs * self.steps
         keras.utils.set_random_seed(run.seed)
         self._plain = resnet(run.width, run.size)
@@ -56,9 +56,8 @@ class KerasTrainer:
 
     def count_correct(self) -> int:
         """How many of the 10,000 test pictures are named rightly."""
-        images, labels = load("t10k")
-        pictures = normalized(resized(images, self._run.size))
-        logits = self._model.predict(pictures, batch_size=500, verbose=0)
+        images, labels = self._test
+        logits = self._model.predict(images, batch_size=500, verbose=0)
         return int((logits.argmax(1) == labels).sum())
 
     def save(self, path: Path) -> None:

@@ -16,17 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
+from examples.fashion_mnist.data import pictures
 from examples.fashion_mnist.deploy import (
     MODES,
     check_count,
     convert,
     count_correct,
     read_run,
-    test_pictures,
     trainers_count,
 )
 from examples.fashion_mnist.plots import Point, plot_accuracy_over_latency
 from examples.fashion_mnist.runs import FREEZE_FROM, SIZE, WIDTH, Run
+from tflite_sparse.files import write_atomically
 from tflite_sparse.measure.environment import as_dict, describe_machine
 from tflite_sparse.measure.rounds import measure
 from tflite_sparse.measure.statistics import Ratio, speed_up, summarize
@@ -79,13 +80,11 @@ def deployed_counts(folder: Path) -> dict[str, int]:
     """
     model, counts = folder / "model.tflite", folder / "deployed.json"
     if not model.exists():
-        content = convert(folder)
-        model.with_suffix(".new").write_bytes(content)
-        model.with_suffix(".new").replace(model)
+        write_atomically(model, convert(folder))
     if not counts.exists():
         content, size = model.read_bytes(), read_run(folder).size
         found = {mode: count_correct(content, mode, size) for mode in MODES}
-        counts.write_text(json.dumps(found) + "\n")
+        write_atomically(counts, json.dumps(found).encode())
     found = json.loads(counts.read_text())
     for mode, count in found.items():
         check_count(folder, mode, count)
@@ -99,12 +98,14 @@ def timings(models: dict[str, tuple[Run, Path]], seconds: float) -> dict[str, di
         for variant, (run, _) in models.items()
         for mode in (("stock", "insert", "compact") if run.sparsity else ("stock",))
     ]
+    sizes = {run.size for run, _ in models.values()}
+    first_of = {size: pictures("t10k", size)[0][:1] for size in sizes}
     loaded = []
     for variant, mode in ways:
         run, folder = models[variant]
         content = (folder / "model.tflite").read_bytes()
         way = load_variant(find_runtime(), mode, content, 1, label=variant)
-        set_inputs(way, [test_pictures(run.size)[:1]])
+        set_inputs(way, [first_of[run.size]])
         loaded.append(way)
     series = measure(loaded, warmup=20, seconds=seconds, rounds=None)
     base = series[ways.index(("dense", "stock"))].rounds

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from examples.fashion_mnist.data import BATCH, batches, load, normalized, resized
+from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.networks import NETWORKS
 from examples.fashion_mnist.runs import Run
 from tflite_sparse.training.torch import ActivationSparsifier
@@ -19,9 +19,9 @@ class TorchTrainer:
     def __init__(self, run: Run, epochs: int, device: str) -> None:
         self._run = run
         self._device = torch.device(device)
-        images, self._labels = load("train")
-        self._images = normalized(resized(images, run.size))
-        self.steps = len(images) // BATCH
+        self._images, self._labels = pictures("train", run.size)
+        self._test = pictures("t10k", run.size)
+        self.steps = len(self._labels) // BATCH
         total = epochs * self.steps
         torch.manual_seed(run.seed)
         model = NETWORKS[run.network](run.width)
@@ -68,11 +68,10 @@ class TorchTrainer:
     @torch.no_grad()
     def count_correct(self) -> int:
         """How many of the 10,000 test pictures are named rightly, in single precision."""
-        images, labels = load("t10k")
-        pictures = normalized(resized(images, self._run.size))
+        images, labels = self._test
         self.model.eval()
         found = [
-            self.model(self._on_device(pictures[first : first + 500])).argmax(1).cpu()
+            self.model(self._on_device(images[first : first + 500])).argmax(1).cpu()
             for first in range(0, len(labels), 500)
         ]
         return int((torch.cat(found).numpy() == labels).sum())

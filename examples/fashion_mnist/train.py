@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from examples.fashion_mnist.runs import GROUPS, NETWORKS, Run
+from tflite_sparse.files import write_atomically
 from tflite_sparse.training.sparsifier import Sparsifier
 
 
@@ -131,9 +132,13 @@ def _check_settings(path: Path, settings: dict[str, Any]) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(value, indent=1) + "\n")
-    new.replace(path)
+    write_atomically(path, f"{json.dumps(value, indent=1)}\n".encode())
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text}")
+    return int(text)
 
 
 def main() -> None:
@@ -145,12 +150,14 @@ def main() -> None:
     parser.add_argument("--network", choices=NETWORKS, default="resnet")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=8, help="the budget of every run (default 8)")
+    parser.add_argument(
+        "--epochs", type=_positive, default=8, help="the budget of every run (default 8)"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/fashion_mnist"))
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda, for PyTorch")
     parser.add_argument(
         *("--workers", "-j"),
-        type=int,
+        type=_positive,
         default=cores,
         help="runs at a time, which share the processor cores (default: one per core)",
     )

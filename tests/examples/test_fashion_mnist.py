@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.fashion_mnist import data, demo, deploy, keras_trainer, report, torch_trainer
+from examples.fashion_mnist import data, demo, deploy, report
 from examples.fashion_mnist.runs import GROUPS, NETWORKS, Run
-from examples.fashion_mnist.train import make_trainer, train
+from examples.fashion_mnist.train import main, make_trainer, train
 from tflite_sparse.masks import MaskSet
 
 IMAGES = 4 * data.BATCH
@@ -19,12 +19,13 @@ IMAGES = 4 * data.BATCH
 def few(monkeypatch):
     """A handful of pictures to train on and to test with."""
 
+    whole = data.load
+
     def load(split):
-        images, labels = data.load(split)
+        images, labels = whole(split)
         return images[:IMAGES], labels[:IMAGES]
 
-    for module in (torch_trainer, keras_trainer, deploy):
-        monkeypatch.setattr(module, "load", load)
+    monkeypatch.setattr(data, "load", load)
 
 
 def log(folder):
@@ -105,6 +106,16 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(network, few, tmp_path,
     assert train(run, 3, tmp_path / "whole", "cpu") == whole
     with pytest.raises(SystemExit, match=r"other settings.*--out"):
         train(run, 4, tmp_path / "whole", "cpu")
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--workers"])
+def test_none_is_no_number_of_epochs_or_workers(option, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", option, "0"])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"{option}: expected a whole number from 1, found 0" in capsys.readouterr().err.replace(
+        "/-j", ""
+    )
 
 
 def test_a_report(few, tmp_path, monkeypatch):
