@@ -8,7 +8,6 @@ from typing import Any
 from benchmarks.engine.by_layer import Layers
 from benchmarks.engine.case import DENSE
 from benchmarks.engine.end_to_end import Row
-from tflite_sparse.measure.statistics import Ratio
 
 _NAME_LENGTH = 44
 
@@ -43,10 +42,10 @@ def end_to_end_table(rows: Sequence[Row]) -> str:
                 f"{row.latency.median:.2f}",
                 f"{row.latency.p10:.2f}",
                 f"{row.latency.p90:.2f}",
-                "1" if is_dense else _interval(row.speed_up),
+                "1" if is_dense else f"{row.speed_up:.3f}",
                 f"{row.ideal:.3f}",
                 f"{row.speed_up.value / row.ideal:.0%}",
-                _interval(row.scaling) if row.scaling and not is_dense else "-",
+                f"{row.scaling:.3f}" if row.scaling and not is_dense else "-",
                 f"{row.arena_bytes / 1e6:.2f}",
                 f"{row.arena_bytes / max(row.dense_arena_bytes, 1):.0%}",
                 f"{row.sparsity_bytes / 1e3:.0f}",
@@ -126,10 +125,6 @@ def overview_table(records: Iterable[dict[str, Any]]) -> str:
                 )
             )
     return markdown_table(headers, cells)
-
-
-def _interval(ratio: Ratio) -> str:
-    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 
 def _forms(forms: dict[str, int]) -> str:

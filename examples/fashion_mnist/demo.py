@@ -69,9 +69,9 @@ def main() -> None:
     for row in result.rows:
         way = (DENSE, "stock") if row.name == REFERENCE else (MASKED, row.name)
         name, accuracy = way[0].name, correct[way] / len(labels)
-        ratio = row.speed_up
-        speed_up = f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
-        rows.append((name, way[1], f"{accuracy:.2%}", f"{row.latency.median:.3f}", speed_up))
+        rows.append(
+            (name, way[1], f"{accuracy:.2%}", f"{row.latency.median:.3f}", f"{row.speed_up:.2f}")
+        )
         points.append(Point(name, way[1], row.latency.median, 100 * accuracy))
     print(f"\nOne thread, interleaved; the speed-up is over {DENSE.name} in the stock runtime (95% "
           f"interval); by the\nmultiply-accumulates left it would be {result.ideal:.2f}.\n")  # fmt: skip

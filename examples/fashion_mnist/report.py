@@ -174,8 +174,8 @@ def table(lines: Sequence[Line]) -> str:
                 None if line is base else f"{base.accuracy - line.accuracy:.2f}",
                 worst,
                 f"{best.milliseconds:.3f}",
-                _ratio(best.speed_up),
-                None if insert is None else _ratio(insert.speed_up),
+                f"{best.speed_up:.2f}",
+                None if insert is None else f"{insert.speed_up:.2f}",
             )
         )
     heads = (
@@ -209,10 +209,6 @@ def points(lines: Sequence[Line]) -> dict[str, list[Point]]:
         count = Counter(point.family for point in panel)
         panels[network] = [point for point in panel if count[point.family] > 1]
     return panels
-
-
-def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
 def _order(run: Run) -> tuple[object, ...]:

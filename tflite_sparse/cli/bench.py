@@ -225,7 +225,7 @@ def _table(result: Result) -> str:
                 f"{row.latency.p10:.3f}",
                 f"{row.latency.p90:.3f}",
                 f"{row.latency.mean:.3f}",
-                f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
+                f"{ratio:.3f}",
                 f"{ratio.value / result.ideal:.0%}",
                 f"{cold.load_ms:.1f}" if cold else None,
                 f"{cold.first_ms:.1f}" if cold else None,

@@ -31,6 +31,10 @@ class Ratio:
     low: float
     high: float
 
+    def __format__(self, spec: str) -> str:
+        """The value and its interval, each number as `spec` says: ``1.48 [1.47, 1.50]``."""
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
 
 def summarize(milliseconds: npt.ArrayLike) -> Summary:
     """Summary of single latencies; ValueError if there is none."""
