@@ -73,7 +73,7 @@ def test_outputs_that_differ_are_not_timed(monkeypatch, capsys):
     monkeypatch.setattr(end_to_end, "load", load)
     monkeypatch.setattr(end_to_end, "measure", measure)
     assert command.main([*ARGUMENTS, "--parts", "end-to-end"]) == 1
-    assert "sparsity=compact differs from that of the multiply" in capsys.readouterr().err
+    assert "mode=compact differs from that of the multiply" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_json_alone_on_standard_output():
 
 def test_sweep_with_table_csv_and_plot(tmp_path):
     code, out, err = cli(
-        "bench", fetched(DENSE), *QUICK, "--no-cold", "--sweep", "0,0.3", "--sparsity-mode",
+        "bench", fetched(DENSE), *QUICK, "--no-cold", "--sweep", "0,0.3", "--mode",
         "compact", "--csv", tmp_path / "t.csv", "--plot", tmp_path / "t.png"
     )  # fmt: skip
     assert code == 0, err
@@ -117,7 +117,7 @@ def test_model_without_masks_says_how_to_make_some(capsys):
         (["--threads", "10000"], "from 1 to 1024"),
         (["--threads", "one"], "from 1 to 1024, found one"),
         (["--sweep", "0,1"], "below 1"),
-        (["--sparsity-mode", "fast"], "compact, insert, off"),
+        (["--mode", "fast"], "compact, insert, off"),
         (["--cpu", "999"], "cpu 999 is not there"),
         (["--cpu", "x"], "expected cpus like 0,2-3, found x"),
         (["--cpu", "3-1"], "expected cpus like 0,2-3, found 3-1"),
@@ -165,7 +165,7 @@ def test_wrong_outputs_are_found_before_timing(capsys, monkeypatch):
     monkeypatch.setattr(Variant, "outputs", wrong)
     assert main(["bench", str(made(MASKED)), *QUICK]) == 1
     out, err = capsys.readouterr()
-    assert "sparsity=compact gives other outputs" in err
+    assert "mode=compact gives other outputs" in err
     assert "median" not in out
 
 
@@ -254,7 +254,7 @@ def test_run_quantises_the_input_of_an_int8_model(tmp_path):
         (["--mean", "1,2"], "1 or 3 numbers"),
         (["--std", "0"], "other than 0"),
         (["--threads", "10000"], "num_threads"),
-        (["--sparsity-mode", "fast"], "compact"),
+        (["--mode", "fast"], "compact"),
         (["--output", "x.txt"], ".npy or .npz"),
         (["--output", "x.npy"], "2 outputs"),
         (["--masks", "missing.npz"], "missing.npz"),

@@ -45,9 +45,9 @@ def assert_equal(expected, found):
 
 def assert_modes_agree(content, values, **options):
     """Skipping gives exactly the numbers of multiplying as written; returns them."""
-    written, _ = run_ours(content, values, sparsity="off", **options)
+    written, _ = run_ours(content, values, mode="off", **options)
     for mode in ("insert", "compact"):
-        assert_equal(written, run_ours(content, values, sparsity=mode, **options)[0])
+        assert_equal(written, run_ours(content, values, mode=mode, **options)[0])
     return written
 
 
@@ -93,7 +93,7 @@ def test_report_has_a_row_for_every_mask(name, sparsity, mode):
         for layer in find_layers(ModelFile.read(content))
         if layer.multiply is not None
     }
-    with ts.Interpreter(model_content=content, sparsity=mode) as interpreter:
+    with ts.Interpreter(model_content=content, mode=mode) as interpreter:
         report = interpreter.sparsity_report()
     assert report.mode == mode
     assert report.left == ()
@@ -116,11 +116,11 @@ def test_report_has_a_row_for_every_mask(name, sparsity, mode):
 
 def test_mode_off_skips_nothing():
     content = real_model("hand_landmark_lite", 0.5)
-    with ts.Interpreter(model_content=content, sparsity="off") as interpreter:
+    with ts.Interpreter(model_content=content, mode="off") as interpreter:
         layers = interpreter.sparsity_report().layers
     assert len(layers) == 47
     for row in layers:
-        assert (row.form, row.reason) == ("dense", "sparsity is off")
+        assert (row.form, row.reason) == ("dense", "mode is off")
         assert row.macs_kept == row.macs_dense
 
 
@@ -155,9 +155,9 @@ def test_changing_inputs_leave_nothing_behind():
     content = real_model("hand_landmark_lite", 0.5)
     reference = Reference(content)._interpreter
     with (
-        ts.Interpreter(model_content=content, sparsity="off") as written,
+        ts.Interpreter(model_content=content, mode="off") as written,
         ts.Interpreter(model_content=content) as compact,
-        ts.Interpreter(model_content=content, sparsity="insert") as insert,
+        ts.Interpreter(model_content=content, mode="insert") as insert,
     ):
         for interpreter in (written, compact, insert):
             interpreter.allocate_tensors()
@@ -213,7 +213,7 @@ def assert_dense_and_right(content, reason):
     else:
         assert int(np.abs(found.astype(int) - expected).max()) <= 3
     for mode in ("insert", "compact"):
-        (row,) = run_ours(content, values, sparsity=mode)[1].layers
+        (row,) = run_ours(content, values, mode=mode)[1].layers
         assert (row.layer, row.form) == ("masked", "dense")
         assert re.search(reason, row.reason), row.reason
         assert row.macs_kept == row.macs_dense
@@ -294,7 +294,7 @@ def test_batches_give_what_their_images_give_alone(mode):
     values = np.random.default_rng(0).standard_normal((5, 12, 12, 8)).astype(np.float32)
     content = resizable_model()
     alone = [assert_modes_agree(content, [image[None]])[0] for image in values]
-    with ts.Interpreter(model_content=content, sparsity=mode) as interpreter:
+    with ts.Interpreter(model_content=content, mode=mode) as interpreter:
         assert mode in {row.form for row in interpreter.sparsity_report().layers}
         for batch in (1, 3, 5, 2):
             interpreter.resize_tensor_input(0, [batch, 12, 12, 8])

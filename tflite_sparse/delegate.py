@@ -133,7 +133,7 @@ def load_delegate(*, runtime: str | Runtime | None = None, **options: object) ->
         runtime: the interpreter package that it is for, "ai-edge-litert", "tflite-runtime" or
             "tensorflow"; the first installed one by default.
         **options: handed to the library, which knows what it takes: num_threads (default 1, 0 =
-            all cores), sparsity ("compact", "insert" or "off"), int8 (default true), profile
+            all cores), mode ("compact", "insert" or "off"), int8 (default true), profile
             (default false).
 
     Returns:

@@ -30,7 +30,7 @@ class Interpreter:
         model_path: path of a .tflite file.
         model_content: its bytes, instead of a path.
         num_threads: threads of the inference; 0 means all cores.
-        sparsity: "compact" (skip masked pixels and keep tensors small, the fastest), "insert"
+        mode: "compact" (skip masked pixels and keep tensors small, the fastest), "insert"
             (skip, but write zeros back after each layer: the paper's way) or "off" (multiply by
             the masks as the file says).
         masks: masks to apply to the model in memory: a MaskSet, a mapping from layer names to
@@ -58,12 +58,12 @@ class Interpreter:
         self,
         model_path: str | os.PathLike[str] | None = None,
         model_content: bytes | None = None,
+        *,
         num_threads: int = 1,
-        sparsity: str = "compact",
+        mode: str = "compact",
         masks: Any = None,
         runtime: str | None = None,
         strict: bool = False,
-        *,
         profile: bool = False,
         int8: bool = True,
         experimental_delegates: Iterable[Any] = (),
@@ -91,7 +91,7 @@ class Interpreter:
         self._delegate = load_delegate(
             runtime=self.runtime,
             num_threads=num_threads,
-            sparsity=sparsity,
+            mode=mode,
             int8=int8,
             profile=profile,
         )
@@ -238,7 +238,7 @@ class Interpreter:
             reasons = "; ".join(f"{layer.layer}: {layer.reason or layer.form}" for layer in dense)
             raise MaskError(
                 f"{self._label}: strict, but {len(dense)} of {len(report.layers)} masked layers "
-                f"run dense (sparsity={report.mode}): {reasons}"
+                f"run dense (mode={report.mode}): {reasons}"
             )
 
 

@@ -111,7 +111,7 @@ class SparsityReport:
         threads = "1 thread" if self.num_threads == 1 else f"{self.num_threads} threads"
         lines = [
             f"nodes taken by the delegate: {self.nodes_taken} of {self.nodes_total} "
-            f"(sparsity={self.mode}, {threads})"
+            f"(mode={self.mode}, {threads})"
         ]
         if self.layers:
             rows = [

@@ -94,7 +94,7 @@ def _check_equal(case: Case, written: Variant, variant: Variant, threads: int) -
     for number, (a, b) in enumerate(zip(written.outputs(), variant.outputs())):
         if not np.array_equal(a, b):
             raise DelegateError(
-                f"{case.name}, {threads} threads: output {number} of sparsity={variant.name} "
+                f"{case.name}, {threads} threads: output {number} of mode={variant.name} "
                 "differs from that of the multiply as written, so its time would mean nothing"
             )
 

@@ -40,8 +40,8 @@ bool ParseSwitch(std::string_view text, bool* value) {
   return text == "0" || text == "1";
 }
 
-bool ParseSparsity(std::string_view text, std::string* sparsity) {
-  *sparsity = text;
+bool ParseMode(std::string_view text, std::string* mode) {
+  *mode = text;
   return text == "compact" || text == "insert" || text == "off";
 }
 
@@ -65,8 +65,8 @@ std::string ParseOption(std::string_view key, std::string_view value,
                           "a whole number from 0 (all cores) to " +
                               std::to_string(kMaxThreads));
   }
-  if (key == "sparsity") {
-    return ParseSparsity(value, &options->sparsity)
+  if (key == "mode") {
+    return ParseMode(value, &options->mode)
                ? ""
                : BadValue(key, value, "'compact', 'insert' or 'off'");
   }
@@ -81,7 +81,7 @@ std::string ParseOption(std::string_view key, std::string_view value,
                : BadValue(key, value, "'1' (on) or '0' (off)");
   }
   return "tflite-sparse: unknown option " + Quoted(key) +
-         "; the options are num_threads, sparsity, int8 and profile.";
+         "; the options are num_threads, mode, int8 and profile.";
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace tflite_sparse {
 struct Options {
   // Never 0: parsing counts the cores.
   int num_threads = 1;
-  std::string sparsity = "compact";
+  std::string mode = "compact";
   bool int8 = true;
   bool profile = false;
 };

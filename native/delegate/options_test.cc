@@ -31,7 +31,7 @@ TEST(Options, HaveDefaults) {
   Options options;
   EXPECT_THAT(ParseOptions(nullptr, nullptr, 0, &options), IsEmpty());
   EXPECT_EQ(options.num_threads, 1);
-  EXPECT_EQ(options.sparsity, "compact");
+  EXPECT_EQ(options.mode, "compact");
   EXPECT_TRUE(options.int8);
   EXPECT_FALSE(options.profile);
 }
@@ -39,13 +39,13 @@ TEST(Options, HaveDefaults) {
 TEST(Options, AreRead) {
   Options options;
   EXPECT_THAT(Parse({{"num_threads", "3"},
-                     {"sparsity", "insert"},
+                     {"mode", "insert"},
                      {"int8", "0"},
                      {"profile", "1"}},
                     &options),
               IsEmpty());
   EXPECT_EQ(options.num_threads, 3);
-  EXPECT_EQ(options.sparsity, "insert");
+  EXPECT_EQ(options.mode, "insert");
   EXPECT_FALSE(options.int8);
   EXPECT_TRUE(options.profile);
 }
@@ -75,7 +75,7 @@ TEST(Options, AnUnknownOneIsNamedWithTheAllowedOnes) {
   EXPECT_THAT(
       Parse({{"numthreads", "3"}}, &options),
       AllOf(HasSubstr("'numthreads'"), HasSubstr("num_threads"),
-            HasSubstr("sparsity"), HasSubstr("int8"), HasSubstr("profile")));
+            HasSubstr("mode"), HasSubstr("int8"), HasSubstr("profile")));
 }
 
 TEST(Options, ARepeatedOneIsNamed) {
@@ -116,8 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"num_threads", "2.0", "from 0"},
         Bad{"num_threads", "1025", "to 1024"},
         Bad{"num_threads", "99999999999999999999", "to 1024"},
-        Bad{"sparsity", "", "'compact', 'insert' or 'off'"},
-        Bad{"sparsity", "Compact", "'compact'"},
+        Bad{"mode", "", "'compact', 'insert' or 'off'"},
+        Bad{"mode", "Compact", "'compact'"},
         Bad{"int8", "2", "'1' (on) or '0' (off)"},
         Bad{"int8", "True", "'1' (on)"}, Bad{"profile", "yes", "'1' (on)"}));
 

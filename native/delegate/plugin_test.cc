@@ -97,7 +97,7 @@ TEST(Plugin, SwitchesInt8) {
 
 TEST(Plugin, ReportsNothingBeforeItIsApplied) {
   EXPECT_THAT(
-      Report(Create({{"sparsity", "insert"}, {"num_threads", "2"}})),
+      Report(Create({{"mode", "insert"}, {"num_threads", "2"}})),
       AllOf(StartsWith("{\"version\": \"" TFLITE_SPARSE_VERSION "\""),
             HasSubstr(R"("mode": "insert")"), HasSubstr(R"("num_threads": 2)"),
             HasSubstr(R"("nodes_total": 0, "nodes_taken": 0, "left": [])"),

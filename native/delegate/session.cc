@@ -101,7 +101,7 @@ void TfLiteSparseSession::SubgraphCreated(xnn_subgraph_t subgraph) const {
   for (const xnn_sparsity_mode mode :
        {xnn_sparsity_mode_compact, xnn_sparsity_mode_insert,
         xnn_sparsity_mode_off}) {
-    if (options_.sparsity == FormName(mode)) {
+    if (options_.mode == FormName(mode)) {
       xnn_subgraph_set_sparsity_mode(subgraph, mode);
     }
   }
@@ -166,7 +166,7 @@ std::string TfLiteSparseSession::Report() const {
                     {"microseconds", std::to_string(op.microseconds)}}));
   }
   return JsonObject({{"version", JsonString(TFLITE_SPARSE_VERSION)},
-                     {"mode", JsonString(options_.sparsity)},
+                     {"mode", JsonString(options_.mode)},
                      {"num_threads", std::to_string(options_.num_threads)},
                      {"nodes_total", std::to_string(nodes_total)},
                      {"nodes_taken", std::to_string(nodes_taken)},

@@ -20,7 +20,7 @@ struct TfLiteDelegate;
 // Creates a delegate from n options. All keys and values are strings:
 //
 //   num_threads  threads to compute with; 0 = all cores. Default 1.
-//   sparsity     what to do with activation masks: compact (masked tensors
+//   mode         what to do with activation masks: compact (masked tensors
 //                keep only their kept rows), insert (convolutions skip masked
 //                pixels and write zeros), off (multiply as written).
 //                Default compact.
@@ -44,17 +44,16 @@ const char* tflite_sparse_version(void);
 // What the delegate did, as a JSON object in UTF-8:
 //
 //   version, mode, num_threads   of this delegate; num_threads as counted out
-//   nodes_total, nodes_taken     operators of the model, and those that run
-//   here left    [{node, op, name, reason}] the others: index in the model,
-//   kind,
+//   nodes_total, nodes_taken     operators of the model, and those taken
+//   left    [{node, op, name, reason}] the others: index in the model, kind,
 //           name of the first output tensor, why it was not taken
 //   layers  [{layer, op, form, kept, total, macs_dense, macs_kept, reason}] one
 //           for each mask: name of the tensor that the multiply by the mask
 //           writes; form compact, insert or dense, with the reason if dense
 //   arena_bytes, sparsity_bytes  memory for activations, and for the masks
-//   profile [{op, layer, microseconds}] with profile=1, one for each operator
-//   of
-//           XNNPACK in order: name, tensor that it writes, mean time of a run
+//   profile [{op, layer, microseconds}] with profile=1, one for each of
+//           XNNPACK's operators in order: name, tensor that it writes, mean
+//           time of a run
 //
 // It covers every model that the delegate was applied to and holds zeros and
 // empty lists before that. The caller releases it with tflite_sparse_free().

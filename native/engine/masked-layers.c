@@ -138,7 +138,7 @@ static void describe(const struct row_analysis* analysis,
   if (is_off) {
     layer->macs_kept = layer->macs_dense;
     layer->op = NULL;
-    snprintf(layer->reason, sizeof(layer->reason), "sparsity is off");
+    snprintf(layer->reason, sizeof(layer->reason), "mode is off");
   } else if (!producers.skips) {
     explain_dense(&producers, n);
   } else {

@@ -27,7 +27,7 @@ def main():
         outputs = {"stock": run(reference, values)}
         for mode in ("off", "insert", "compact"):
             with ts.Interpreter(
-                model_content=content, runtime=runtime, sparsity=mode, num_threads=2
+                model_content=content, runtime=runtime, mode=mode, num_threads=2
             ) as interpreter:
                 interpreter.allocate_tensors()
                 outputs[mode] = run(interpreter, values)

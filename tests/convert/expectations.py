@@ -50,7 +50,7 @@ def assert_skipped(content, masks):
     } == set()
     assert {layer.layer for layer in report.layers} == set(masks)
     if _is_quantised(content):
-        expected = _run(ts.Interpreter(model_content=content, sparsity="off"), inputs)
+        expected = _run(ts.Interpreter(model_content=content, mode="off"), inputs)
         tolerance = 0.0
     else:
         expected, tolerance = reference.run(inputs), 1e-3

@@ -136,7 +136,7 @@ def test_zero_threads_are_all_cores(runtime):
         {"num_threads": 10_000},
         {"num_threads": "many"},
         {"num_threads": 1.5},
-        {"sparsity": "sparse"},
+        {"mode": "sparse"},
     ],
 )
 def test_bad_option_is_named_with_what_is_allowed(runtime, options):
@@ -249,18 +249,18 @@ def test_profile_adds_up(runtime):
     assert str(profile).splitlines()[-1].split()[0] == "total"
 
 
-@pytest.mark.parametrize("sparsity", ["compact", "insert", "off"])
+@pytest.mark.parametrize("mode", ["compact", "insert", "off"])
 @pytest.mark.parametrize("name", ["face_landmark_fp32-s50", "face_landmark_int8-s50"])
-def test_report_of_masked_layers(runtime, name, sparsity):
+def test_report_of_masked_layers(runtime, name, mode):
     masks = ts.MaskSet.load(made(name).with_suffix(".masks.npz"))
-    interpreter = ts.Interpreter(model_content=content(name), runtime=runtime, sparsity=sparsity)
+    interpreter = ts.Interpreter(model_content=content(name), runtime=runtime, mode=mode)
     interpreter.allocate_tensors()
     report = interpreter.sparsity_report()
     found = {layer.layer: (layer.kept, layer.total) for layer in report.layers}
     assert found == {layer: (masks.kept(layer), masks[layer].size) for layer in masks}
     for layer in report.layers:
         assert layer.sparsity == 1 - layer.kept / layer.total
-        if sparsity == "off":
+        if mode == "off":
             assert layer.form == "dense"
             assert layer.reason
         elif layer.accelerated:
@@ -268,15 +268,15 @@ def test_report_of_masked_layers(runtime, name, sparsity):
         else:
             # The engine's own choice, where skipping would cost more than it saves.
             assert layer.reason
-    assert (len(report.not_accelerated()) < len(masks)) == (sparsity != "off")
+    assert (len(report.not_accelerated()) < len(masks)) == (mode != "off")
     assert report.layers[0].layer in str(report)
     assert len(report.to_dict()["layers"]) == len(masks)
 
 
 def test_strict_names_the_layers_that_run_dense(runtime):
     model = content("face_landmark_fp32-s50")
-    with pytest.raises(ts.MaskError, match=r"43 of 43 .*depthwise_conv2d: sparsity is off"):
-        ts.Interpreter(model_content=model, runtime=runtime, sparsity="off", strict=True)
+    with pytest.raises(ts.MaskError, match=r"43 of 43 .*depthwise_conv2d: mode is off"):
+        ts.Interpreter(model_content=model, runtime=runtime, mode="off", strict=True)
 
 
 def test_profile_names_the_form_of_masked_layers(runtime):

@@ -38,16 +38,16 @@ def test_int8_models_equal_a_built_in_delegate(runtime, name):
     check(runtime, name, *expected(name))
 
 
-@pytest.mark.parametrize("sparsity", ["compact", "insert", "off"])
+@pytest.mark.parametrize("mode", ["compact", "insert", "off"])
 @pytest.mark.parametrize("name", MASKED_INT8)
-def test_masked_int8_models_equal_a_built_in_delegate(runtime, name, sparsity):
-    check(runtime, name, *expected(name), sparsity=sparsity)
+def test_masked_int8_models_equal_a_built_in_delegate(runtime, name, mode):
+    check(runtime, name, *expected(name), mode=mode)
 
 
-@pytest.mark.parametrize("sparsity", ["compact", "insert", "off"])
+@pytest.mark.parametrize("mode", ["compact", "insert", "off"])
 @pytest.mark.parametrize("name", MASKED)
-def test_masked_models_equal_the_built_in_delegate(runtime, stock, name, sparsity):
-    compare(runtime, stock, name, sparsity=sparsity)
+def test_masked_models_equal_the_built_in_delegate(runtime, stock, name, mode):
+    compare(runtime, stock, name, mode=mode)
 
 
 def test_two_threads_give_the_same(runtime, stock):

@@ -56,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
         help="put random masks of each sparsity on the model",
     )
     parser.add_argument(
-        "--sparsity-mode",
+        "--mode",
         type=_modes,
         default=list(MODES),
         metavar="M,M",
@@ -142,7 +142,7 @@ def _settings(args: argparse.Namespace) -> Settings:
             raise OptionError(f"--{name}: expected at least {least}, found {value}")
     return Settings(
         runtime=find_runtime(args.runtime),
-        modes=(*args.sparsity_mode, STOCK),
+        modes=(*args.mode, STOCK),
         warmup=args.warmup,
         seconds=args.seconds,
         rounds=args.rounds,

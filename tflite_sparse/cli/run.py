@@ -56,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
         "--output", type=Path, metavar="F", help="save outputs: .npy, or .npz by name"
     )
     parser.add_argument("--threads", type=int, default=1, help="0 = all cores, default 1")
-    parser.add_argument("--sparsity-mode", default="compact", metavar="MODE",
+    parser.add_argument("--mode", default="compact", metavar="MODE",
                         help="compact, insert or off; default compact")  # fmt: skip
     parser.add_argument("--masks", type=Path, metavar="F", help="sidecar to apply in memory")
     parser.add_argument("--runtime", choices=RUNTIME_NAMES, help="default: the first installed")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     with Interpreter(
         args.model,
         num_threads=args.threads,
-        sparsity=args.sparsity_mode,
+        mode=args.mode,
         masks=args.masks,
         runtime=args.runtime,
     ) as interpreter:

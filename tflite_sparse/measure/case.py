@@ -247,7 +247,7 @@ def _verify(
             continue
         if variant.name != STOCK:
             raise DelegateError(
-                f"{task.label}: sparsity={variant.name} gives other outputs than the multiply as "
+                f"{task.label}: mode={variant.name} gives other outputs than the multiply as "
                 f"written (largest difference {errors[variant.name]:.3g}); please report this "
                 "with the model"
             )

@@ -81,7 +81,7 @@ def load_variant(
         interpreter = Interpreter(
             model_content=content,
             num_threads=threads,
-            sparsity=mode,
+            mode=mode,
             runtime=runtime.name,
             profile=profile,
             label=label,
