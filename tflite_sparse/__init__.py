@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from tflite_sparse.convert.torch import convert_torch
     from tflite_sparse.delegate import delegate_library, load_delegate
     from tflite_sparse.interpreter import Interpreter
-    from tflite_sparse.masks import MaskSet, propagate_masks
+    from tflite_sparse.masks import MaskSet, lattice_masks, propagate_masks
     from tflite_sparse.report import LayerReport, NodeLeft, OpTime, Profile, SparsityReport
 
 _HOME = {
     "apply_masks": "convert",
     "convert_keras": "convert.keras",
     "convert_torch": "convert.torch",
+    "lattice_masks": "masks",
     "propagate_masks": "masks",
     "Interpreter": "interpreter",
     "MaskSet": "masks",
@@ -66,6 +67,7 @@ __all__ = [
     "convert_keras",
     "convert_torch",
     "delegate_library",
+    "lattice_masks",
     "load_delegate",
     "propagate_masks",
 ]

@@ -16,7 +16,7 @@ from tflite_sparse.cli import build_parser
 from tflite_sparse.files import write_atomically
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "options.md"
-_LIBRARY = ("Interpreter", "load_delegate", "delegate_library", "apply_masks", "propagate_masks",
+_LIBRARY = ("Interpreter", "load_delegate", "delegate_library", "apply_masks", "propagate_masks", "lattice_masks",
             "convert_keras", "convert_torch")  # fmt: skip
 
 
