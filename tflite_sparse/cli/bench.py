@@ -14,10 +14,11 @@ from typing import Any
 
 from tflite_sparse.cli.numbers import numbers
 from tflite_sparse.errors import DelegateError, OptionError
+from tflite_sparse.figures import require_matplotlib
 from tflite_sparse.files import read_array, write_atomically
 from tflite_sparse.measure import environment
 from tflite_sparse.measure.case import Result, Settings, Task, measure_task
-from tflite_sparse.measure.plot import plot_speed_up, require_matplotlib
+from tflite_sparse.measure.plot import plot_speed_up
 from tflite_sparse.measure.variants import MODES, STOCK
 from tflite_sparse.runtime import RUNTIME_NAMES, find_runtime
 from tflite_sparse.table import format_table

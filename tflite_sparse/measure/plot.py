@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from tflite_sparse.errors import OptionError
+from tflite_sparse.figures import new_figure, to_png
 from tflite_sparse.measure.case import Result
-
-
-def require_matplotlib() -> None:
-    """Raise OptionError if matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise OptionError("--plot needs matplotlib; install it: pip install 'tflite-sparse[bench]'")
 
 
 def plot_speed_up(results: Sequence[Result]) -> bytes:
@@ -24,13 +16,10 @@ def plot_speed_up(results: Sequence[Result]) -> bytes:
 
     Raises OptionError if matplotlib is not installed.
     """
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
     panels: dict[tuple[str, int], list[Result]] = {}
     for result in results:
         panels.setdefault((result.task.label, result.task.threads), []).append(result)
-    figure = Figure(figsize=(4.8 * len(panels), 4.0), layout="constrained")
+    figure = new_figure(4.8 * len(panels), 4.0)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, ((label, threads), group) in zip(axes, panels.items()):
         group = sorted(group, key=lambda result: result.mac_sparsity)
@@ -52,6 +41,4 @@ def plot_speed_up(results: Sequence[Result]) -> bytes:
         axis.set_ylabel("speed-up")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=120)
-    return file.getvalue()
+    return to_png(figure)
