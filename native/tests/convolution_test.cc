@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "native/tests/graph.h"
+#include "native/tests/seed.h"
 
 namespace tflite_sparse::testing {
 namespace {
@@ -37,6 +38,8 @@ const LayerCase kLayers[] = {
     {"Square5Same", {9, 8, 7}, 11, {5, 1, 1, 0, true}},
     {"Square7Stride2", {15, 14, 3}, 33, {7, 2, 1, 3}},
     {"Wide", {4, 3, 40}, 330, {3, 1, 1, 1}},
+    // One row is left over from tiles of 16: AMX reads it on a way of its own.
+    {"Deep", {7, 7, 136}, 70, {3, 1, 1, 1}},
     {"Depthwise3", {9, 8, 37}, 0, {3, 1, 1, 1}, 1, true},
     {"Depthwise3Stride2Same", {10, 9, 37}, 0, {3, 2, 1, 0, true}, 1, true},
     {"Depthwise5", {9, 8, 20}, 0, {5, 1, 1, 2}, 1, true},
@@ -140,7 +143,7 @@ TEST_P(MaskedLayer, EqualsDenseAtKeptPixelsAndIsZeroElsewhere) {
   if (!IsSupported(type)) {
     GTEST_SKIP() << "this machine does not compute in " << Name(type);
   }
-  const uint32_t seed = std::random_device()();
+  const uint32_t seed = Seed();
   Graph unmasked(type, seed);
   const size_t x = AddLayer(unmasked, layer, unmasked.Input(layer.input));
   unmasked.Output(x);
@@ -148,7 +151,8 @@ TEST_P(MaskedLayer, EqualsDenseAtKeptPixelsAndIsZeroElsewhere) {
   const Tensor dense = GraphRun(unmasked, xnn_sparsity_mode_off)(seed)[0];
 
   for (const auto& [mask_name, mask] : Masks(plane.height, plane.width, seed)) {
-    SCOPED_TRACE("mask " + mask_name + ", seed " + std::to_string(seed));
+    SCOPED_TRACE("mask " + mask_name +
+                 ", TFLITE_SPARSE_SEED=" + std::to_string(seed));
     if (type == Type::kFloat16 && mask.Count() <= 2) {
       // For one or two rows XNNPACK takes Arm's kernel for a row alone, which
       // adds in another order: float16 shows it.
@@ -190,9 +194,9 @@ TEST_P(MaskedLayer, IsItsDefinition) {
   if (type == Type::kFloat16) {
     GTEST_SKIP() << "rounds its weights to float16 inside XNNPACK";
   }
-  const uint32_t seed = std::random_device()();
+  const uint32_t seed = Seed();
   std::mt19937 random(seed);
-  SCOPED_TRACE("seed " + std::to_string(seed));
+  SCOPED_TRACE("TFLITE_SPARSE_SEED=" + std::to_string(seed));
   Graph shape(type, seed);
   const Plane plane =
       shape.PlaneOf(AddLayer(shape, layer, shape.Input(layer.input)));

@@ -658,7 +658,7 @@ void ExpectSameAsWritten(const Graph& graph, uint32_t seed) {
       GraphRun sparse(graph, mode, threads);
       // The second run reuses the runtime with another batch size.
       for (const size_t batch : {1, 2}) {
-        SCOPED_TRACE("seed " + std::to_string(seed) + ", mode " +
+        SCOPED_TRACE("TFLITE_SPARSE_SEED=" + std::to_string(seed) + ", mode " +
                      (mode == xnn_sparsity_mode_insert ? "insert" : "compact") +
                      ", threads " + std::to_string(threads) + ", batch " +
                      std::to_string(batch));

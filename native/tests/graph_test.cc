@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "native/tests/seed.h"
+
 namespace tflite_sparse::testing {
 namespace {
 
@@ -19,12 +21,7 @@ constexpr Window kDown = {3, 2, 1, 0, true};
 
 class MaskedGraph : public ::testing::TestWithParam<Type> {
  protected:
-  MaskedGraph()
-      : seed_(std::random_device()()),
-        random_(seed_),
-        graph_(GetParam(), seed_) {
-    RecordProperty("seed", std::to_string(seed_));
-  }
+  MaskedGraph() : seed_(Seed()), random_(seed_), graph_(GetParam(), seed_) {}
 
   struct Mask NewMask(size_t height, size_t width, double sparsity = 0.5) {
     return RandomMask(height, width, sparsity, random_);
@@ -247,7 +244,7 @@ class NotAMask : public ::testing::TestWithParam<
 
 TEST_P(NotAMask, StaysDenseAndSaysWhy) {
   const auto& [shape, value, reason] = GetParam();
-  const uint32_t seed = std::random_device()();
+  const uint32_t seed = Seed();
   Graph graph(Type::kFloat32, seed);
   const size_t x = graph.Convolution(graph.Input({4, 6, 8}), 8, kSquare);
   std::vector<float> values(shape[1] * shape[2], 1.0f);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "native/engine/kernels/live-tap-igemm.h"
+#include "native/tests/seed.h"
 
 namespace {
 
@@ -38,7 +39,7 @@ TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
   if (live_tap_igemm_for(kernel.mr, kernel.nr) != kernel.function) {
     GTEST_SKIP() << "this processor cannot run " << kernel.name;
   }
-  const uint32_t seed = std::random_device()();
+  const uint32_t seed = tflite_sparse::testing::Seed();
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> uniform(-1, 1);
   const auto pick = [&](size_t low, size_t high) {
@@ -52,31 +53,30 @@ TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
     const uint64_t all = taps == 64 ? ~UINT64_C(0) : (UINT64_C(1) << taps) - 1;
     const uint64_t live =
         (static_cast<uint64_t>(random()) << 32 | random()) & all;
-    SCOPED_TRACE("seed " + std::to_string(seed) + ", taps " +
+    SCOPED_TRACE("TFLITE_SPARSE_SEED=" + std::to_string(seed) + ", taps " +
                  std::to_string(taps) + ", live " + std::to_string(live) +
                  ", input channels " + std::to_string(kc) + ", rows " +
                  std::to_string(rows) + ", channels " +
                  std::to_string(channels));
 
-    // Rows of dead taps would poison the sum. Some live rows are zero rows,
-    // which do not move with the offset.
+    // Rows of dead taps would poison the sum. Some live rows are the zero row,
+    // which does not move with the offset. As in an operator, pointers are
+    // offsets from the input: so small that none is the zero row's address.
     std::vector<float> input(taps * kernel.mr * kc);
     std::generate(input.begin(), input.end(), [&] { return uniform(random); });
-    std::vector<float> zero(kc, 0.0f);
-    const std::vector<float> poison(kc,
-                                    std::numeric_limits<float>::quiet_NaN());
-    const size_t offset = 4096;
+    const std::vector<float> zero(kc, 0.0f);
     std::vector<const void*> pointers(taps * kernel.mr);
     std::vector<const float*> values(taps * kernel.mr);
     for (size_t i = 0; i < pointers.size(); i++) {
-      const bool is_live = live >> (i / kernel.mr) & 1;
-      values[i] = !is_live          ? poison.data()
-                  : pick(0, 3) == 0 ? zero.data()
-                                    : input.data() + i * kc;
-      pointers[i] = values[i] == zero.data()
+      float* row = input.data() + i * kc;
+      if (!(live >> (i / kernel.mr) & 1)) {
+        std::fill_n(row, kc, std::numeric_limits<float>::quiet_NaN());
+      }
+      const bool is_zero = pick(0, 3) == 0;
+      values[i] = is_zero ? zero.data() : row;
+      pointers[i] = is_zero
                         ? static_cast<const void*>(zero.data())
-                        : reinterpret_cast<const void*>(
-                              reinterpret_cast<uintptr_t>(values[i]) - offset);
+                        : reinterpret_cast<const void*>(i * kc * sizeof(float));
     }
     const size_t blocks = (channels + kernel.nr - 1) / kernel.nr;
     const size_t block = kernel.nr * (1 + taps * kc);
@@ -84,8 +84,15 @@ TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
     std::generate(weights.begin(), weights.end(),
                   [&] { return uniform(random); });
     const live_tap_tile tile = {
-        live, pointers.data(), zero.data(), offset, kc,
-        taps, weights.data(),  -1.5f,       1.25f,
+        live,
+        pointers.data(),
+        zero.data(),
+        reinterpret_cast<size_t>(input.data()),
+        kc,
+        taps,
+        weights.data(),
+        -1.5f,
+        1.25f,
     };
     const size_t stride = channels + 5;
     const float untouched = 77.0f;

@@ -1,15 +1,15 @@
 // Random graphs with random masks give what they give as written.
 //
-// TFLITE_SPARSE_SEED=n repeats one graph, TFLITE_SPARSE_GRAPHS=n runs more.
+// TFLITE_SPARSE_SEED=n draws others, TFLITE_SPARSE_GRAPHS=n so many.
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "native/tests/graph.h"
+#include "native/tests/seed.h"
 
 namespace tflite_sparse::testing {
 namespace {
@@ -150,24 +150,15 @@ class Generator {
   std::vector<Mask> masks_;
 };
 
-uint32_t FromEnvironment(const char* name, uint32_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr
-             ? otherwise
-             : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
-}
-
 class RandomGraph : public ::testing::TestWithParam<Type> {};
 
 TEST_P(RandomGraph, GivesWhatItGivesAsWritten) {
-  const bool is_repeat = std::getenv("TFLITE_SPARSE_SEED") != nullptr;
-  const uint32_t first =
-      FromEnvironment("TFLITE_SPARSE_SEED", std::random_device()());
-  const uint32_t count =
-      is_repeat ? 1 : FromEnvironment("TFLITE_SPARSE_GRAPHS", 60);
+  const uint32_t first = Seed();
+  const uint32_t count = FromEnvironment("TFLITE_SPARSE_GRAPHS", 60);
   for (uint32_t i = 0; i < count; i++) {
     const uint32_t seed = first + i;
-    SCOPED_TRACE("repeat with TFLITE_SPARSE_SEED=" + std::to_string(seed));
+    SCOPED_TRACE("TFLITE_SPARSE_SEED=" + std::to_string(seed) +
+                 " TFLITE_SPARSE_GRAPHS=1");
     Generator generator(GetParam(), seed);
     ExpectSameAsWritten(generator.Generate(), seed);
     if (HasFatalFailure()) {
