@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from tflite_sparse.delegate import delegate_report, load_delegate
 from tflite_sparse.errors import MaskError, ModelError, OptionError
-from tflite_sparse.report import OpTime, Profile, SparsityReport
+from tflite_sparse.report import NodeLeft, OpTime, Profile, SparsityReport
 from tflite_sparse.runtime import Runtime, find_runtime
 from tflite_sparse.verify import verify_model
 
@@ -25,6 +26,9 @@ class Interpreter:
     It has the methods of `tf.lite.Interpreter` and adds `sparsity_report()`, `profile()` and
     `close()`. Calls from several threads wait for each other, so that results stay right; for
     parallel work make one interpreter per thread. It is also a context manager.
+
+    A model whose shapes are known only while it runs is taken as the stock interpreter takes it,
+    without any delegate; the report says so.
 
     Args:
         model_path: path of a .tflite file.
@@ -104,21 +108,28 @@ class Interpreter:
         with _RuntimeErrors(self._label):
             self._interpreter = self.runtime.module.Interpreter(
                 model_content=content,
-                experimental_delegates=delegates,
                 num_threads=num_threads or len(os.sched_getaffinity(0)),
                 **runtime_options,
             )
+            # With sizes left open, a graph may have no valid shapes before resize_tensor_input.
+            shapes = [detail["shape_signature"] for detail in self._interpreter.get_input_details()]
+            is_open = any(-1 in shape for shape in shapes)
+            self._applied = self._apply(self._delegate, may_wait=is_open)
+            for delegate in experimental_delegates:
+                self._modify_graph(delegate)
         # An array that views a tensor keeps the native interpreter alive beyond `close()`, but not
         # its delegates, which must outlive it: this finalizer holds them until it is gone.
         finalizer = weakref.finalize(self._interpreter._interpreter, _release, delegates)
         finalizer.atexit = False
-        self._check_strict()
+        if self._applied or not is_open:
+            self._check_strict()
 
     # --- the interface of tf.lite.Interpreter ---------------------------------------------------
 
     def allocate_tensors(self) -> None:
         """Plan the memory of all tensors; needed before the first inference and after a resize."""
         with self._lock, _RuntimeErrors(self._label):
+            self._applied = self._applied or self._apply(self._delegate, may_wait=False)
             self._live().allocate_tensors()
         self._check_strict()
 
@@ -183,8 +194,9 @@ class Interpreter:
     def sparsity_report(self) -> SparsityReport:
         """What the delegate took, and the form of each masked layer with the reason if dense."""
         with self._lock:
-            self._live()
-            return SparsityReport.from_dict(delegate_report(self._delegate))
+            interpreter = self._live()
+            report = SparsityReport.from_dict(delegate_report(self._delegate))
+            return report if self._applied else _nothing_taken(report, interpreter)
 
     def profile(self) -> Profile:
         """Mean time of each operation over all inferences so far, by XNNPACK's own profiling.
@@ -229,10 +241,40 @@ class Interpreter:
             raise ValueError("this Interpreter is closed; make another one")
         return interpreter
 
+    def _apply(self, delegate: Any, may_wait: bool) -> bool:
+        """Hand the graph to our delegate; False if the interpreter allows none, for now or at all.
+
+        Interpreters keep delegates from a graph with tensors whose shape is known only while it
+        runs, and say so on standard error only. Such a model runs without, as it does in stock.
+
+        Args:
+            delegate: ours.
+            may_wait: whether what else is wrong may be mended until `allocate_tensors`.
+        """
+        try:
+            self._modify_graph(delegate)
+        except (ValueError, RuntimeError) as error:
+            if may_wait:
+                return False
+            if str(error).strip():
+                raise
+            # A graph that fails for another reason does not prepare without a delegate either.
+            self._live().allocate_tensors()
+            return False
+        return True
+
+    def _modify_graph(self, delegate: Any) -> None:
+        # What the runtime's own constructor does with `experimental_delegates`; but that one leaves
+        # no interpreter behind if a delegate is refused.
+        pointer = delegate._get_native_delegate_pointer()
+        self._live()._interpreter.ModifyGraphWithDelegate(pointer)
+
     def _check_strict(self) -> None:
         if not self._strict:
             return
         report = self.sparsity_report()
+        if not self._applied:
+            raise MaskError(f"{self._label}: strict, but nothing is skipped: {_SHAPES_UNKNOWN}")
         dense = report.not_accelerated()
         if dense:
             reasons = "; ".join(f"{layer.layer}: {layer.reason or layer.form}" for layer in dense)
@@ -240,6 +282,22 @@ class Interpreter:
                 f"{self._label}: strict, but {len(dense)} of {len(report.layers)} masked layers "
                 f"run dense (mode={report.mode}): {reasons}"
             )
+
+
+_SHAPES_UNKNOWN = (
+    "shapes of its tensors are known only while it runs, and interpreters let no delegate take such "
+    "a graph; give open input sizes a value with resize_tensor_input, or convert the model with a "
+    "fixed batch size"
+)
+
+
+def _nothing_taken(report: SparsityReport, interpreter: Any) -> SparsityReport:
+    names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
+    left = [
+        NodeLeft(op["index"], op["op_name"], names.get(int(op["outputs"][0]), ""), _SHAPES_UNKNOWN)
+        for op in interpreter._get_ops_details()
+    ]
+    return replace(report, nodes_total=len(left), left=tuple(left))
 
 
 class SignatureRunner:
@@ -274,7 +332,7 @@ class _RuntimeErrors:
         traceback: TracebackType | None,
     ) -> None:
         if isinstance(error, (ValueError, RuntimeError)):
-            text = " ".join(str(error).split())
+            text = " ".join(str(error).split()) or "it gives no reason; see standard error"
             if "custom op" in text.lower():
                 text += " Remove the operation from the model, or pass a delegate that has it"
             raise ModelError(f"{self._label}: the interpreter refuses the model: {text}") from error
