@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tflite_sparse.errors import MaskError
+from tflite_sparse.errors import MaskError, OptionError
 from tflite_sparse.masks import MaskSet
 
 mask_arrays = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
@@ -131,7 +131,7 @@ def test_refuses(masks, text):
 
 @pytest.mark.parametrize("sparsity", [-0.1, 1.5, float("nan")])
 def test_refuses_a_sparsity_that_is_no_fraction(sparsity):
-    with pytest.raises(MaskError, match="0 to 1"):
+    with pytest.raises(OptionError, match="0 to 1"):
         MaskSet({"a": np.eye(2)}, sparsity=sparsity)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tflite_sparse.errors import MaskError
+from tflite_sparse.errors import MaskError, OptionError
 from tflite_sparse.masks import propagate_masks
 from tflite_sparse.masks.propagate import _pool
 
@@ -62,18 +62,18 @@ def test_the_lowest_scores_are_masked_and_resolutions_agree():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"),
+    ("arguments", "error", "text"),
     [
-        (({"a": (4, 4)}, 8, 1.0), "found 1.0"),
-        (({"a": (4, 4)}, 8, -0.1), "found -0.1"),
-        (({"a": (4, 4)}, 8, float("nan")), "found nan"),
-        (({"a": (4, 4)}, 8, 0.5, -1), "found -1"),
-        (({"a": (0, 4)}, 8, 0.5), "'a'.*0 x 4"),
-        (({"a": (4, 4)}, (0, 8), 0.5), "0 x 8"),
-        (({"a": (4, 4)}, 2**20, 0.5), "at most"),
-        (({}, 8, 0.5), "empty set"),
+        (({"a": (4, 4)}, 8, 1.0), OptionError, "found 1.0"),
+        (({"a": (4, 4)}, 8, -0.1), OptionError, "found -0.1"),
+        (({"a": (4, 4)}, 8, float("nan")), OptionError, "found nan"),
+        (({"a": (4, 4)}, 8, 0.5, -1), OptionError, "found -1"),
+        (({"a": (0, 4)}, 8, 0.5), MaskError, "'a'.*0 x 4"),
+        (({"a": (4, 4)}, (0, 8), 0.5), MaskError, "0 x 8"),
+        (({"a": (4, 4)}, 2**20, 0.5), MaskError, "at most"),
+        (({}, 8, 0.5), MaskError, "empty set"),
     ],
 )
-def test_refuses(arguments, text):
-    with pytest.raises(MaskError, match=text):
+def test_refuses(arguments, error, text):
+    with pytest.raises(error, match=text):
         propagate_masks(*arguments)

@@ -144,9 +144,6 @@ def shared_norm():
 @pytest.mark.parametrize(
     ("model", "options", "text"),
     [
-        (Residual, {"sparsity": 1.0}, r"at least 0 and below 1, found 1\.0 for layer 'stem'"),
-        (Residual, {"sparsity": -0.1}, r"at least 0 and below 1, found -0\.1"),
-        (Residual, {"sparsity": float("nan")}, r"below 1, found nan"),
         (Residual, {"sparsity": {"stm": 0.5}}, r"'stm' matches none.*'stem', 'reduce'"),
         (Residual, {"layers": ["stemm"]}, r"'stemm' matches none.*'stem', 'reduce'"),
         (Residual, {"layers": lambda name, _: False}, r"chooses none of the 4 convolutions"),
@@ -179,6 +176,9 @@ def test_errors(model, options, text):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
+        ({"sparsity": 1.0}, r"at least 0 and below 1, found 1\.0 for layer 'stem'"),
+        ({"sparsity": -0.1}, r"at least 0 and below 1, found -0\.1"),
+        ({"sparsity": float("nan")}, r"below 1, found nan"),
         ({"size": 0}, "input_size of one whole number from 1"),
         ({"seed": -1}, "seed that is a whole number from 0, found -1"),
         ({"mask_source": "gradient"}, "unknown mask_source='gradient'.*propagated"),

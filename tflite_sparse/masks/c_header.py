@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from tflite_sparse.errors import MaskError
-from tflite_sparse.masks.mask_set import MaskSet
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _ARRAY = re.compile(
@@ -20,18 +18,17 @@ _ROW = re.compile(r"\{([^{}]*)\}")
 _ANY_ARRAY = re.compile(r"\w+\s*(?:\[[^\]]*\]\s*)+=")
 
 
-def load(path: str | os.PathLike[str]) -> MaskSet:
-    """Read every ``const uint8_t NAME[H][W] = {{...}, ...};`` of a C header.
+def decode(content: bytes, where: str) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    """The name and array of every ``const uint8_t NAME[H][W] = {{...}, ...};`` of a C header.
 
     Names are the header's, C identifiers; where a layer's name has dots or
     slashes, give the masks their names back with ``MaskSet({...})``.
 
     Raises:
-        MaskError: no such array, one of another form, or rows that do not match H and W.
-        OSError: the file cannot be read.
+        MaskError: no such array, one of another form, or rows that do not match H
+            and W; ``where`` names the file.
     """
-    where = os.fspath(path)
-    text = _COMMENT.sub(" ", Path(path).read_text(encoding="utf-8", errors="replace"))
+    text = _COMMENT.sub(" ", content.decode(errors="replace"))
     matches = list(_ARRAY.finditer(text))
     if len(matches) != len(_ANY_ARRAY.findall(text)):
         raise MaskError(
@@ -40,10 +37,10 @@ def load(path: str | os.PathLike[str]) -> MaskSet:
         )
     if not matches:
         raise MaskError(f"{where} holds no array; expected const uint8_t NAME[H][W] = {{...}};")
-    return MaskSet(_named_array(match, where) for match in matches)
+    return [_named_array(match, where) for match in matches]
 
 
-def _named_array(match: re.Match[str], where: str) -> tuple[str, np.ndarray]:
+def _named_array(match: re.Match[str], where: str) -> tuple[str, npt.NDArray[np.bool_]]:
     name, rows, columns = match["name"], int(match["rows"]), int(match["columns"])
     lines = [
         [value.strip() for value in line.split(",") if value.strip()]

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.errors import MaskError
+from tflite_sparse.errors import MaskError, OptionError
+from tflite_sparse.files import write_atomically
+from tflite_sparse.masks import c_header, sidecar
 
 Mask = npt.NDArray[np.bool_]
 
@@ -34,6 +36,7 @@ class MaskSet(Mapping[str, Mask]):
     Raises:
         MaskError: no mask at all, a name twice, an array that is not binary, not
             two-dimensional or empty.
+        OptionError: the sparsity is not in [0, 1].
     """
 
     def __init__(
@@ -81,12 +84,14 @@ class MaskSet(Mapping[str, Mask]):
 
     def replace(self, **metadata: Any) -> MaskSet:
         """The same masks with other ``seed``, ``sparsity`` or ``fingerprint``."""
-        known = {
+        return MaskSet(self._masks, **{**self._metadata(), **metadata})
+
+    def _metadata(self) -> dict[str, Any]:
+        return {
             "seed": self._seed,
             "sparsity": self._sparsity,
             "fingerprint": self._fingerprint,
         }
-        return MaskSet(self._masks, **{**known, **metadata})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the sidecar file, an .npz that ``numpy.load`` reads too.
@@ -97,9 +102,7 @@ class MaskSet(Mapping[str, Mask]):
         Raises:
             OSError: ``path`` cannot be written.
         """
-        from tflite_sparse.masks import sidecar
-
-        sidecar.save(self, path)
+        write_atomically(path, sidecar.encode(self._masks, self._metadata()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MaskSet:
@@ -112,11 +115,16 @@ class MaskSet(Mapping[str, Mask]):
             MaskError: the file is not a sidecar, is damaged, or is of a newer format.
             OSError: the file cannot be read.
         """
-        from tflite_sparse.masks import c_header, sidecar
-
+        where, content = os.fspath(path), Path(path).read_bytes()
+        metadata: dict[str, Any] = {}
         if Path(path).suffix in {".h", ".hpp"}:
-            return c_header.load(path)
-        return sidecar.load(path)
+            pairs = c_header.decode(content, where)
+        else:
+            pairs, metadata = sidecar.decode(content, where)
+        try:
+            return cls(pairs, **metadata)
+        except (MaskError, OptionError) as error:
+            raise MaskError(f"{where}: {error}") from error
 
     def __getitem__(self, name: str) -> Mask:
         return self._masks[name]
@@ -208,5 +216,5 @@ def _checked_sparsity(sparsity: float | None) -> float | None:
     if sparsity is None:
         return None
     if not (math.isfinite(sparsity) and 0.0 <= sparsity <= 1.0):
-        raise MaskError(f"sparsity is a fraction: expected 0 to 1, found {sparsity}")
+        raise OptionError(f"sparsity is a fraction: expected 0 to 1, found {sparsity}")
     return float(sparsity)

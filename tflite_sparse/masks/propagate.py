@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.errors import MaskError
+from tflite_sparse.errors import MaskError, OptionError
 from tflite_sparse.masks.mask_set import MaskSet
 
 # Scores have 31 bits and pooling weights them by at most H x W of the input, so
@@ -45,7 +45,8 @@ def propagate_masks(
         seed: a non-negative integer.
 
     Raises:
-        MaskError: a size, the sparsity or the seed is out of range, or no layer is given.
+        OptionError: a sparsity or the seed is out of range.
+        MaskError: a size is out of range, or no layer is given.
 
     Source: Grimaldi, Ganji, Lazarevich, Sah, "Accelerating Deep Neural Networks
     via Semi-Structured Activation Sparsity", ICCV workshops 2023, Algorithm 1.
@@ -53,7 +54,7 @@ def propagate_masks(
     each = sparsity if isinstance(sparsity, Mapping) else dict.fromkeys(shapes, sparsity)
     check_sparsities(shapes, each)
     if seed < 0:
-        raise MaskError(f"expected a seed of at least 0, found {seed}")
+        raise OptionError(f"expected a seed of at least 0, found {seed}")
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
     if height < 1 or width < 1 or height * width > _MAX_INPUT_PIXELS:
         raise MaskError(
@@ -78,12 +79,17 @@ def propagate_masks(
 
 
 def check_sparsities(shapes: Mapping[str, tuple[int, int]], each: Mapping[str, float]) -> None:
-    """Raise a MaskError unless every layer has a sparsity of at least 0 and below 1."""
+    """See that every layer has a sparsity of at least 0 and below 1.
+
+    Raises:
+        MaskError: a layer has none.
+        OptionError: one is out of range.
+    """
     for name in shapes:
         if name not in each:
             raise MaskError(f"expected a sparsity for every layer, found none for {name!r}")
         if not 0.0 <= each[name] < 1.0:
-            raise MaskError(
+            raise OptionError(
                 f"expected a sparsity of at least 0 and below 1, found {each[name]} for layer "
                 f"{name!r}"
             )

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import struct
 import zipfile
 import zlib
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tflite_sparse.errors import MaskError
-from tflite_sparse.files import write_atomically
-from tflite_sparse.masks.mask_set import MaskSet
 
 FORMAT = "tflite-sparse masks"
 VERSION = 1
 
 _METADATA = "metadata"
+_FIELDS = {"fingerprint": (str,), "seed": (int,), "sparsity": (int, float)}
 _MEMBER = re.compile(r"(metadata|mask_\d{1,6})\.npy")
 # Far above any real sidecar (a mask of 1024 x 1024 is 1 MiB), far below what
 # would hurt a board: what a file claims to unpack to is checked against these.
@@ -40,8 +38,8 @@ _DAMAGED = (
 )
 
 
-def save(masks: MaskSet, path: str | os.PathLike[str]) -> None:
-    """Write the sidecar of ``masks``; see :meth:`MaskSet.save`."""
+def encode(masks: Mapping[str, npt.NDArray[np.bool_]], metadata: Mapping[str, Any]) -> bytes:
+    """The sidecar of ``{layer: [H, W]}``; ``metadata`` are fingerprint, seed and sparsity."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     stored: dict[tuple[tuple[int, ...], bytes], str] = {}
     layers = []
@@ -55,28 +53,29 @@ def save(masks: MaskSet, path: str | os.PathLike[str]) -> None:
                 "layer": name,
                 "mask": stored[key],
                 "shape": list(mask.shape),
-                "kept": masks.kept(name),
+                "kept": int(np.count_nonzero(mask)),
             }
         )
-    metadata = {
+    content = {
         "format": FORMAT,
         "version": VERSION,
-        "fingerprint": masks.fingerprint,
-        "seed": masks.seed,
-        "sparsity": masks.target_sparsity,
+        **{field: metadata[field] for field in _FIELDS},
         "layers": layers,
     }
-    text = json.dumps(metadata, ensure_ascii=True).encode()
+    text = json.dumps(content, ensure_ascii=True).encode()
     arrays[_METADATA] = np.frombuffer(text, np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
-def load(path: str | os.PathLike[str]) -> MaskSet:
-    """Read a sidecar; see :meth:`MaskSet.load`."""
-    where = os.fspath(path)
-    content = Path(path).read_bytes()
+def decode(content: bytes, where: str) -> tuple[list[tuple[str, npt.NDArray[Any]]], dict[str, Any]]:
+    """Each layer with its mask, and the metadata that :func:`encode` was given.
+
+    Raises:
+        MaskError: it is not a sidecar, is damaged, or of a newer format; ``where``
+            names the file.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             arrays = _arrays(archive, where)
@@ -92,7 +91,7 @@ def load(path: str | os.PathLike[str]) -> MaskSet:
             f"{where} is an .npz without {_METADATA!r}, so not a sidecar; make one from its arrays "
             "with MaskSet({name: array}).save(...)"
         )
-    return _mask_set(_metadata(arrays[_METADATA], where), arrays, where)
+    return _content(_metadata(arrays[_METADATA], where), arrays, where)
 
 
 def _arrays(archive: zipfile.ZipFile, where: str) -> dict[str, npt.NDArray[Any]]:
@@ -156,7 +155,9 @@ def _metadata(encoded: npt.NDArray[Any], where: str) -> dict[str, Any]:
     return metadata
 
 
-def _mask_set(metadata: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], where: str) -> MaskSet:
+def _content(
+    metadata: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], where: str
+) -> tuple[list[tuple[str, npt.NDArray[Any]]], dict[str, Any]]:
     pairs = []
     try:
         for entry in metadata["layers"]:
@@ -168,21 +169,10 @@ def _mask_set(metadata: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], whe
                     f"{kept} kept pixels, its metadata says {entry['shape']} with {entry['kept']}"
                 )
             pairs.append((name, mask))
-        seed, sparsity, fingerprint = (
-            metadata["seed"],
-            metadata["sparsity"],
-            metadata["fingerprint"],
-        )
+        known = {field: metadata[field] for field in _FIELDS}
     except (KeyError, TypeError) as error:
         raise MaskError(f"{where}: its metadata lacks or misnames {error}") from error
-    for field, value, kinds in (
-        ("seed", seed, (int,)),
-        ("sparsity", sparsity, (int, float)),
-        ("fingerprint", fingerprint, (str,)),
-    ):
-        if value is not None and not isinstance(value, kinds):
+    for field, value in known.items():
+        if value is not None and not isinstance(value, _FIELDS[field]):
             raise MaskError(f"{where}: its {field} is malformed: {value!r}")
-    try:
-        return MaskSet(pairs, seed=seed, sparsity=sparsity, fingerprint=fingerprint)
-    except MaskError as error:
-        raise MaskError(f"{where}: {error}") from error
+    return pairs, known
