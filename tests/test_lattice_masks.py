@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tflite_sparse as ts
-from tflite_sparse.errors import MaskError
+from tflite_sparse.errors import MaskError, OptionError
 
 sizes = st.tuples(st.integers(1, 24), st.integers(1, 24))
 phases = st.tuples(st.integers(0, 1), st.integers(0, 1))
@@ -70,19 +70,24 @@ def test_phase_of_each_layer():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "text"),
+    ("arguments", "options", "error", "text"),
     [
-        (({"a": (4, 4)}, 8, 1.0), {}, "found 1.0"),
-        (({"a": (4, 4)}, 8, 0.5, -1), {}, "found -1"),
-        (({"a": (0, 4)}, 8, 0.5), {}, "'a'.*0 x 4"),
-        (({"a": (4, 4)}, (0, 8), 0.5), {}, r"\(0, 8\)"),
-        (({"a": (4, 4)}, 8, 0.5), {"phase": (0, 2)}, r"'a'.*\(0, 2\)"),
-        (({"a": (4, 4)}, 8, 0.5), {"phase": {"b": (0, 0)}}, "none for 'a'"),
-        (({"a": (4, 4)}, 8, 0.5), {"phase": "opposite"}, "'opposite'"),
-        (({"a": (4, 4)}, 8, 0.5), {"phase": "alternate", "sums": [("a", "c")]}, "'c' is not"),
-        (({}, 8, 0.5), {}, "empty set"),
+        (({"a": (4, 4)}, 8, 1.0), {}, OptionError, "found 1.0"),
+        (({"a": (4, 4)}, 8, 0.5, -1), {}, OptionError, "found -1"),
+        (({"a": (0, 4)}, 8, 0.5), {}, MaskError, "'a'.*0 x 4"),
+        (({"a": (4, 4)}, (0, 8), 0.5), {}, MaskError, r"\(0, 8\)"),
+        (({"a": (4, 4)}, 8, 0.5), {"phase": (0, 2)}, MaskError, r"'a'.*\(0, 2\)"),
+        (({"a": (4, 4)}, 8, 0.5), {"phase": {"b": (0, 0)}}, MaskError, "none for 'a'"),
+        (({"a": (4, 4)}, 8, 0.5), {"phase": "opposite"}, MaskError, "'opposite'"),
+        (
+            ({"a": (4, 4)}, 8, 0.5),
+            {"phase": "alternate", "sums": [("a", "c")]},
+            MaskError,
+            "'c' is not",
+        ),
+        (({}, 8, 0.5), {}, MaskError, "empty set"),
     ],
 )
-def test_refuses(arguments, options, text):
-    with pytest.raises(MaskError, match=text):
+def test_refuses(arguments, options, error, text):
+    with pytest.raises(error, match=text):
         ts.lattice_masks(*arguments, **options)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.errors import MaskError
+from tflite_sparse.errors import MaskError, OptionError
 from tflite_sparse.masks.mask_set import MaskSet
 from tflite_sparse.masks.propagate import check_sparsities, common_sparsity, keep_highest
 
@@ -58,7 +58,8 @@ def lattice_masks(
             of a group have one phase: the sum of differently masked values would be masked less.
 
     Raises:
-        MaskError: a size, the sparsity, the seed, a phase or a layer of ``sums`` is out of range.
+        OptionError: a sparsity or the seed is out of range.
+        MaskError: a size, a phase or a layer of ``sums`` is out of range.
 
     Source: B. E. Bayer, "An optimum method for two-level rendition of continuous-tone pictures",
     IEEE ICC 1973.
@@ -66,7 +67,7 @@ def lattice_masks(
     each = sparsity if isinstance(sparsity, Mapping) else dict.fromkeys(shapes, sparsity)
     check_sparsities(shapes, each)
     if seed < 0:
-        raise MaskError(f"expected a seed of at least 0, found {seed}")
+        raise OptionError(f"expected a seed of at least 0, found {seed}")
     if min((input_size, input_size) if isinstance(input_size, int) else input_size) < 1:
         raise MaskError(f"expected an input of at least 1 x 1, found {input_size}")
     phases = _phases(shapes, phase, sums)
