@@ -104,7 +104,8 @@ class Interpreter:
             "experimental_op_resolver_type",
             self.runtime.module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
-        delegates = [self._delegate, *experimental_delegates]
+        self._further_delegates = tuple(experimental_delegates)
+        delegates = [self._delegate, *self._further_delegates]
         with _RuntimeErrors(self._label):
             self._interpreter = self.runtime.module.Interpreter(
                 model_content=content,
@@ -115,8 +116,9 @@ class Interpreter:
             shapes = [detail["shape_signature"] for detail in self._interpreter.get_input_details()]
             is_open = any(-1 in shape for shape in shapes)
             self._applied = self._apply(self._delegate, may_wait=is_open)
-            for delegate in experimental_delegates:
+            for delegate in self._further_delegates:
                 self._modify_graph(delegate)
+        self._were_dropped = False
         # An array that views a tensor keeps the native interpreter alive beyond `close()`, but not
         # its delegates, which must outlive it: this finalizer holds them until it is gone.
         finalizer = weakref.finalize(self._interpreter._interpreter, _release, delegates)
@@ -130,7 +132,17 @@ class Interpreter:
         """Plan the memory of all tensors; needed before the first inference and after a resize."""
         with self._lock, _RuntimeErrors(self._label):
             self._applied = self._applied or self._apply(self._delegate, may_wait=False)
-            self._live().allocate_tensors()
+            if self._were_dropped:
+                for delegate in self._further_delegates:
+                    self._modify_graph(delegate)
+            self._were_dropped = False
+            try:
+                self._live().allocate_tensors()
+            except (ValueError, RuntimeError):
+                # When a shape does not fit, the runtime has dropped its delegates, but not the
+                # memory plan made for them: without another one its next allocation would crash.
+                self._applied, self._were_dropped = False, True
+                raise
         self._check_strict()
 
     def invoke(self) -> None:
