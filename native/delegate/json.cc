@@ -1,6 +1,7 @@
 #include "native/delegate/json.h"
 
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdio>
 
@@ -66,6 +67,14 @@ std::string JsonString(std::string_view text) {
     text.remove_prefix(length == 0 ? 1 : length);
   }
   return result + "\"";
+}
+
+std::string JsonNumber(double value) {
+  std::array<char, 32> text;
+  const auto [end, error] =
+      std::to_chars(text.data(), text.data() + text.size(), value,
+                    std::chars_format::fixed, 3);
+  return error == std::errc() ? std::string(text.data(), end) : "null";
 }
 
 std::string JsonArray(const std::vector<std::string>& values) {

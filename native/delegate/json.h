@@ -14,6 +14,9 @@ namespace tflite_sparse {
 // name its tensors anything.
 std::string JsonString(std::string_view text);
 
+// A number, with three digits after the point in any locale.
+std::string JsonNumber(double value);
+
 // An array, and an object, of values that are JSON already.
 std::string JsonArray(const std::vector<std::string>& values);
 std::string JsonObject(

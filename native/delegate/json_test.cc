@@ -25,6 +25,11 @@ TEST(Json, ReplacesWhatIsNotUtf8) {
   EXPECT_EQ(JsonString("\xF4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")");
 }
 
+TEST(Json, WritesNumbersWithAPoint) {
+  EXPECT_EQ(JsonNumber(1234567.25), "1234567.250");
+  EXPECT_EQ(JsonNumber(0.0004), "0.000");
+}
+
 TEST(Json, NestsArraysAndObjects) {
   EXPECT_EQ(JsonArray({}), "[]");
   EXPECT_EQ(JsonObject({{"a", "1"}, {"b", JsonArray({"2", "3"})}}),

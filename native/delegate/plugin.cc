@@ -18,7 +18,7 @@ namespace {
 // rather than followed.
 struct Registry {
   std::mutex mutex;
-  std::map<const TfLiteDelegate*, std::unique_ptr<TfLiteSparseSession>>
+  std::map<const TfLiteDelegate*, std::unique_ptr<tflite_sparse::Session>>
       sessions;
 };
 
@@ -29,13 +29,13 @@ Registry& Delegates() {
 }
 
 TfLiteXNNPackDelegateOptions Upstream(const tflite_sparse::Options& options,
-                                      TfLiteSparseSession* session) {
+                                      tflite_sparse::Session* session) {
   TfLiteXNNPackDelegateOptions upstream = TfLiteXNNPackDelegateOptionsDefault();
   upstream.num_threads = options.num_threads;
   upstream.flags |= options.int8 ? TFLITE_XNNPACK_DELEGATE_FLAG_QS8 |
                                        TFLITE_XNNPACK_DELEGATE_FLAG_QU8
                                  : 0;
-  upstream.session = session;
+  upstream.observer = session;
   return upstream;
 }
 
@@ -58,7 +58,7 @@ TfLiteDelegate* tflite_plugin_create_delegate(
   if (!error.empty()) {
     return fail(error);
   }
-  auto session = std::make_unique<TfLiteSparseSession>(options);
+  auto session = std::make_unique<tflite_sparse::Session>(options);
   const TfLiteXNNPackDelegateOptions upstream =
       Upstream(options, session.get());
   TfLiteDelegate* delegate = TfLiteXNNPackDelegateCreate(&upstream);
@@ -73,7 +73,7 @@ TfLiteDelegate* tflite_plugin_create_delegate(
 }
 
 void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate) {
-  std::unique_ptr<TfLiteSparseSession> session;
+  std::unique_ptr<tflite_sparse::Session> session;
   {
     const std::lock_guard<std::mutex> lock(Delegates().mutex);
     const auto found = Delegates().sessions.find(delegate);

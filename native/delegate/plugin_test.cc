@@ -163,6 +163,39 @@ TEST(Plugin, ProfilesWhenAsked) {
   }
 }
 
+TEST(Plugin, ForgetsTheProfileOfAGraphThatIsAppliedAgain) {
+  const Delegate delegate = Create({{"profile", "1"}});
+  MixedModel model;
+  for (int i = 0; i < 2; i++) {
+    ASSERT_EQ(model.Apply(delegate.get()), kTfLiteOk);
+    EXPECT_THAT(Report(delegate), HasSubstr(R"("profile": [])"));
+    ASSERT_EQ(model.Invoke(), kTfLiteOk);
+    EXPECT_THAT(Report(delegate), HasSubstr(R"("layer": "absolute", )"));
+  }
+}
+
+// What C programs use, without our options and report.
+TEST(PlainDelegate, Runs) {
+  TfLiteXNNPackDelegateOptions options = TfLiteXNNPackDelegateOptionsDefault();
+  for (const TfLiteXNNPackDelegateOptions* given :
+       {static_cast<const TfLiteXNNPackDelegateOptions*>(nullptr),
+        static_cast<const TfLiteXNNPackDelegateOptions*>(&options)}) {
+    const std::unique_ptr<TfLiteDelegate,
+                          decltype(&TfLiteXNNPackDelegateDelete)>
+        delegate(TfLiteXNNPackDelegateCreate(given),
+                 TfLiteXNNPackDelegateDelete);
+    MixedModel model;
+    ASSERT_EQ(model.Apply(delegate.get()), kTfLiteOk);
+    EXPECT_THAT(model.taken(), ElementsAre(0));
+    // Nobody else asks why.
+    EXPECT_THAT(model.errors(),
+                ElementsAre(HasSubstr("Mystery"), HasSubstr("FLOAT64")));
+    model.float_data(model.input)[3] = -3;
+    ASSERT_EQ(model.Invoke(), kTfLiteOk);
+    EXPECT_EQ(model.float_data(model.absolute)[3], 3);
+  }
+}
+
 TEST(Plugin, LeavesStrangersAlone) {
   TfLiteDelegate stranger = {};
   EXPECT_EQ(tflite_sparse_report(&stranger), nullptr);

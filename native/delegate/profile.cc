@@ -1,5 +1,6 @@
 #include "native/delegate/profile.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <ctime>
 
@@ -35,9 +36,25 @@ std::string TensorName(const TfLiteContext& context, uint32_t value_id) {
   return name ? name : "";
 }
 
+std::vector<Profile::Runtime>::iterator Profile::Find(xnn_runtime_t runtime) {
+  return std::find_if(
+      runtimes_.begin(), runtimes_.end(),
+      [runtime](const Runtime& known) { return known.runtime == runtime; });
+}
+
+void Profile::Forget(xnn_runtime_t runtime) {
+  const auto found = Find(runtime);
+  if (found != runtimes_.end()) {
+    runtimes_.erase(found);
+  }
+}
+
 void Profile::Add(const TfLiteContext& context, xnn_runtime_t runtime) {
-  Runtime& total = runtimes_[runtime];
-  const bool first_run = total.runs++ == 0;
+  const auto found = Find(runtime);
+  const bool first_run = found == runtimes_.end();
+  Runtime& total =
+      first_run ? runtimes_.emplace_back(Runtime{runtime, 0, {}}) : *found;
+  total.runs++;
   timespec start = runtime->start_ts;
   size_t n = 0;
   for (size_t i = 0; i < runtime->num_ops; i++) {
@@ -58,7 +75,7 @@ void Profile::Add(const TfLiteContext& context, xnn_runtime_t runtime) {
 
 std::vector<ProfiledOperator> Profile::Operators() const {
   std::vector<ProfiledOperator> result;
-  for (const auto& [runtime, total] : runtimes_) {
+  for (const Runtime& total : runtimes_) {
     for (const Operator& op : total.operators) {
       result.push_back({op.op, op.layer, op.nanoseconds / 1e3 / total.runs});
     }

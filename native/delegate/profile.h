@@ -4,7 +4,6 @@
 #define TFLITE_SPARSE_NATIVE_DELEGATE_PROFILE_H_
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -28,8 +27,8 @@ struct ProfiledOperator {
 // The operators of runtimes created with XNN_FLAG_BASIC_PROFILING.
 class Profile {
  public:
-  // Forgets what an earlier runtime at the same address did.
-  void Start(xnn_runtime_t runtime) { runtimes_.erase(runtime); }
+  // The runtime is gone, and with it what it did.
+  void Forget(xnn_runtime_t runtime);
 
   // Adds the run that has just ended.
   void Add(const TfLiteContext& context, xnn_runtime_t runtime);
@@ -44,10 +43,14 @@ class Profile {
     int64_t nanoseconds = 0;
   };
   struct Runtime {
+    xnn_runtime_t runtime;
     int runs = 0;
     std::vector<Operator> operators;
   };
-  std::map<xnn_runtime_t, Runtime> runtimes_;
+  std::vector<Runtime>::iterator Find(xnn_runtime_t runtime);
+
+  // In the order in which they ran first.
+  std::vector<Runtime> runtimes_;
 };
 
 }  // namespace tflite_sparse

@@ -8,11 +8,8 @@
 #include "tensorflow/lite/builtin_ops.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
+namespace tflite_sparse {
 namespace {
-
-using tflite_sparse::JsonArray;
-using tflite_sparse::JsonObject;
-using tflite_sparse::JsonString;
 
 // A node that no check refused is left when it unpacks weights for a node that
 // was: running it here would not spare the runtime anything.
@@ -63,15 +60,24 @@ std::string OutputName(const TfLiteContext& context, const TfLiteNode& node) {
 
 }  // namespace
 
-void TfLiteSparseSession::NodeLeft(int node_index, const std::string& reason) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  reasons_[node_index] = reason;
+void Session::NodeVisitStarted(TfLiteContext* context) {
+  why_left_.emplace(context);
 }
 
-void TfLiteSparseSession::Partitioned(TfLiteContext* context,
-                                      const TfLiteIntArray& taken) {
+void Session::NodeVisited(int node_index, bool is_taken) {
+  if (!is_taken) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    reasons_[node_index] = why_left_->text();
+  }
+  why_left_.reset();
+}
+
+void Session::Partitioned(TfLiteContext* context, const TfLiteIntArray& taken) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const std::map<int, std::string> reasons = std::exchange(reasons_, {});
+  for (const auto& [runtime, bytes] : graphs_[context].sparsity_bytes) {
+    profile_.Forget(runtime);
+  }
   Graph& graph = graphs_[context] = Graph();
   TfLiteIntArray* plan = nullptr;
   if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) {
@@ -97,7 +103,7 @@ void TfLiteSparseSession::Partitioned(TfLiteContext* context,
   }
 }
 
-void TfLiteSparseSession::SubgraphCreated(xnn_subgraph_t subgraph) const {
+void Session::SubgraphCreated(xnn_subgraph_t subgraph) {
   for (const xnn_sparsity_mode mode :
        {xnn_sparsity_mode_compact, xnn_sparsity_mode_insert,
         xnn_sparsity_mode_off}) {
@@ -107,35 +113,32 @@ void TfLiteSparseSession::SubgraphCreated(xnn_subgraph_t subgraph) const {
   }
 }
 
-void TfLiteSparseSession::RuntimeCreated(TfLiteContext* context,
-                                         xnn_runtime_t runtime) {
+void Session::RuntimeCreated(TfLiteContext* context, xnn_runtime_t runtime) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  profile_.Start(runtime);
+  graphs_[context].sparsity_bytes[runtime] = 0;
   const xnn_masked_layer* layers = nullptr;
   const size_t count = xnn_runtime_get_masked_layers(runtime, &layers);
   for (size_t i = 0; i < count; i++) {
     graphs_[context].layers.push_back(
-        {tflite_sparse::TensorName(*context, layers[i].value_id), layers[i]});
+        {TensorName(*context, layers[i].value_id), layers[i]});
   }
 }
 
-void TfLiteSparseSession::RuntimeSetUp(TfLiteContext* context,
-                                       xnn_runtime_t runtime) {
+void Session::RuntimeSetUp(TfLiteContext* context, xnn_runtime_t runtime) {
   const std::lock_guard<std::mutex> lock(mutex_);
   // All runtimes of a delegate share one workspace, which only grows.
   xnn_runtime_get_sparsity_memory(runtime, &arena_bytes_,
                                   &graphs_[context].sparsity_bytes[runtime]);
 }
 
-void TfLiteSparseSession::Invoked(TfLiteContext* context,
-                                  xnn_runtime_t runtime) {
+void Session::Invoked(TfLiteContext* context, xnn_runtime_t runtime) {
   if (profiling()) {
     const std::lock_guard<std::mutex> lock(mutex_);
     profile_.Add(*context, runtime);
   }
 }
 
-std::string TfLiteSparseSession::Report() const {
+std::string Session::Report() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   int nodes_total = 0;
   int nodes_taken = 0;
@@ -159,11 +162,11 @@ std::string TfLiteSparseSession::Report() const {
     }
   }
   std::vector<std::string> profile;
-  for (const tflite_sparse::ProfiledOperator& op : profile_.Operators()) {
+  for (const ProfiledOperator& op : profile_.Operators()) {
     profile.push_back(
         JsonObject({{"op", JsonString(op.op)},
                     {"layer", JsonString(op.layer)},
-                    {"microseconds", std::to_string(op.microseconds)}}));
+                    {"microseconds", JsonNumber(op.microseconds)}}));
   }
   return JsonObject({{"version", JsonString(TFLITE_SPARSE_VERSION)},
                      {"mode", JsonString(options_.mode)},
@@ -176,3 +179,5 @@ std::string TfLiteSparseSession::Report() const {
                      {"sparsity_bytes", std::to_string(sparsity_bytes)},
                      {"profile", JsonArray(profile)}});
 }
+
+}  // namespace tflite_sparse

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,38 +15,26 @@
 #include "native/delegate/profile.h"
 #include "native/engine/sparsity.h"
 #include "tensorflow/lite/core/c/common.h"
+#include "tensorflow/lite/delegates/xnnpack/observer.h"
 #include "xnnpack.h"
 
-// Global, because the C struct of TFLite's XNNPACK delegate points to it: that
-// delegate (patches/tensorflow) calls the hooks.
-struct TfLiteSparseSession {
+namespace tflite_sparse {
+
+class Session : public TfLiteXNNPackDelegateObserver {
  public:
-  explicit TfLiteSparseSession(const tflite_sparse::Options& options)
-      : options_(options) {}
-  TfLiteSparseSession(const TfLiteSparseSession&) = delete;
-  TfLiteSparseSession& operator=(const TfLiteSparseSession&) = delete;
+  explicit Session(const Options& options) : options_(options) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
-  // Hook: a node of the graph that is being looked at will not be taken.
-  void NodeLeft(int node_index, const std::string& reason);
-
-  // Hook: the graph has been looked at; `taken` lists the nodes that XNNPACK
-  // will run. Called anew, for the same context, when a graph is resized.
-  void Partitioned(TfLiteContext* context, const TfLiteIntArray& taken);
-
-  // Hook: a subgraph is about to be filled.
-  void SubgraphCreated(xnn_subgraph_t subgraph) const;
-
-  // Hook: a part of the graph that was looked at last has become a runtime.
-  void RuntimeCreated(TfLiteContext* context, xnn_runtime_t runtime);
-
-  // Hook: a runtime has planned its memory.
-  void RuntimeSetUp(TfLiteContext* context, xnn_runtime_t runtime);
-
-  // Whether runtimes are to measure their operators.
-  bool profiling() const { return options_.profile; }
-
-  // Hook: a runtime has run.
-  void Invoked(TfLiteContext* context, xnn_runtime_t runtime);
+  void NodeVisitStarted(TfLiteContext* context) override;
+  void NodeVisited(int node_index, bool is_taken) override;
+  void Partitioned(TfLiteContext* context,
+                   const TfLiteIntArray& taken) override;
+  void SubgraphCreated(xnn_subgraph_t subgraph) override;
+  void RuntimeCreated(TfLiteContext* context, xnn_runtime_t runtime) override;
+  void RuntimeSetUp(TfLiteContext* context, xnn_runtime_t runtime) override;
+  void Invoked(TfLiteContext* context, xnn_runtime_t runtime) override;
+  bool profiling() const override { return options_.profile; }
 
   // The report that tflite_sparse.h documents.
   std::string Report() const;
@@ -70,15 +59,20 @@ struct TfLiteSparseSession {
     int nodes_taken = 0;
     std::vector<LeftNode> left;
     std::vector<MaskedLayer> layers;
+    // Of each of its runtimes.
     std::map<xnn_runtime_t, size_t> sparsity_bytes;
   };
 
-  const tflite_sparse::Options options_;
+  const Options options_;
   mutable std::mutex mutex_;
+  // While a node is being looked at.
+  std::optional<CapturedErrors> why_left_;
   std::map<int, std::string> reasons_;
   std::map<const TfLiteContext*, Graph> graphs_;
   size_t arena_bytes_ = 0;
-  tflite_sparse::Profile profile_;
+  Profile profile_;
 };
+
+}  // namespace tflite_sparse
 
 #endif  // TFLITE_SPARSE_NATIVE_DELEGATE_SESSION_H_
