@@ -267,6 +267,17 @@ def test_strict_raises_with_the_reason():
         ts.Interpreter(model_content=small_model(mask), strict=True).allocate_tensors()
 
 
+def test_strict_accepts_layers_that_need_not_skip():
+    """Nothing masked, or so little that skipping it costs more than it saves."""
+    nearly = np.ones((1, HEIGHT, WIDTH, 1), np.float32)
+    nearly[0, 2, 3, 0] = 0
+    for mask in (np.ones_like(nearly), nearly):
+        with ts.Interpreter(model_content=small_model(mask), strict=True) as interpreter:
+            interpreter.allocate_tensors()
+            (row,) = interpreter.sparsity_report().layers
+        assert (row.form, row.by_choice) == ("dense", True)
+
+
 def test_strict_accepts_masks_that_are_skipped():
     content = real_model("hand_landmark_lite", 0.5)
     with ts.Interpreter(model_content=content, strict=True) as interpreter:

@@ -41,7 +41,8 @@ class Interpreter:
             arrays [H, W], or the path of a sidecar. Needs ai-edge-litert 2.1 or newer installed.
         runtime: "ai-edge-litert", "tflite-runtime" or "tensorflow"; by default the first
             installed one of these, in this order.
-        strict: raise MaskError if a masked layer is not accelerated.
+        strict: raise MaskError if a masked layer cannot be accelerated; one that could, but is faster
+            dense, is none of these.
         profile: measure each operation, for `profile()`; costs a little time per inference.
         int8: whether the delegate takes 8-bit models; without, the interpreter's own kernels do.
         experimental_delegates: further delegates, applied after this one.
@@ -287,12 +288,12 @@ class Interpreter:
         report = self.sparsity_report()
         if not self._applied:
             raise MaskError(f"{self._label}: strict, but nothing is skipped: {_SHAPES_UNKNOWN}")
-        dense = report.not_accelerated()
-        if dense:
-            reasons = "; ".join(f"{layer.layer}: {layer.reason or layer.form}" for layer in dense)
+        unable = [layer for layer in report.not_accelerated() if not layer.by_choice]
+        if unable:
+            reasons = "; ".join(f"{layer.layer}: {layer.reason}" for layer in unable)
             raise MaskError(
-                f"{self._label}: strict, but {len(dense)} of {len(report.layers)} masked layers "
-                f"run dense (mode={report.mode}): {reasons}"
+                f"{self._label}: strict, but {len(unable)} of {len(report.layers)} masked layers "
+                f"cannot skip (mode={report.mode}): {reasons}"
             )
 
 

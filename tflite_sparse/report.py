@@ -20,6 +20,8 @@ class LayerReport:
         total: pixels of the mask.
         macs_dense: multiply-accumulates of the layer without its mask.
         macs_kept: multiply-accumulates that its kept pixels need.
+        by_choice: whether it runs dense though it could skip: nothing is masked, or skipping would
+            cost more than it saves.
         reason: why the form is what it is; empty where it is the one asked for.
     """
 
@@ -30,6 +32,7 @@ class LayerReport:
     total: int
     macs_dense: int
     macs_kept: int
+    by_choice: bool
     reason: str
 
     @property

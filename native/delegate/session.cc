@@ -47,6 +47,7 @@ std::string LayerObject(const std::string& name,
        {"total", std::to_string(facts.total_pixels)},
        {"macs_dense", std::to_string(facts.macs_dense)},
        {"macs_kept", std::to_string(facts.macs_kept)},
+       {"by_choice", facts.is_dense_by_choice ? "true" : "false"},
        {"reason", JsonString(facts.reason)}});
 }
 

@@ -85,21 +85,28 @@ static void explain_dense(const struct producers* producers, uint32_t n) {
   struct xnn_masked_layer* layer = producers->layer;
   const struct node_analysis* facts = &producers->analysis->nodes[n];
   const struct xnn_node* producer = producers->first_that_computes_all;
+  const bool is_window =
+      producer != NULL &&
+      producers->analysis->nodes[producer->id].role == node_role_window;
   if (facts->mask == NULL) {
+    layer->is_dense_by_choice = true;
     snprintf(layer->reason, sizeof(layer->reason),
              "the mask keeps every pixel: there is nothing to skip");
   } else if (producer == NULL) {
     snprintf(layer->reason, sizeof(layer->reason),
-             "the masked value is not computed by this graph");
-  } else if (producers->analysis->rows[producer->outputs[0]] != NULL) {
+             "its values come from outside: they are an input of the model, or "
+             "of an operation that was left to the interpreter, such as one of "
+             "8-bit weights and float values");
+  } else if (is_window &&
+             producers->analysis->rows[producer->outputs[0]] != NULL) {
+    layer->is_dense_by_choice = true;
     snprintf(
         layer->reason, sizeof(layer->reason),
         "a sparsity of %.1f%% saves less than inserting zeros into a dense "
         "tensor costs: every pixel is computed, masked ones are zeroed",
         100.0 *
             (1.0 - (double)layer->kept_pixels / (double)layer->total_pixels));
-  } else if (producers->analysis->nodes[producer->id].role ==
-             node_role_window) {
+  } else if (is_window) {
     snprintf(layer->reason, sizeof(layer->reason),
              "the output of its %s is also read unmasked, by another "
              "operation or as an output of the graph",

@@ -7,6 +7,7 @@
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_SPARSITY_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_SPARSITY_H_
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@ struct xnn_masked_layer {
   // mask reaches: if every pixel were computed, and as computed.
   uint64_t macs_dense;
   uint64_t macs_kept;
+  // Whether the form is `off` though another is possible: there is nothing to
+  // skip, or skipping would cost more than it saves.
+  bool is_dense_by_choice;
   // Why the form is `off`; empty otherwise.
   char reason[192];
 };

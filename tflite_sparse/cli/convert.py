@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from tflite_sparse.inspection import inspect_model
 
     content = _from_keras(args) if args.model.suffix in _KERAS else _from_tflite(args)
-    totals = inspect_model(content).totals
+    inspection = inspect_model(content)
+    totals = inspection.totals
     write_atomically(args.output, content)
     summary = {
         "output": str(args.output),
@@ -60,10 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(summary))
     else:
-        print(
-            f"{args.output}: {totals.masked} masks, {totals.skipping} of them skipped by the engine, "
-            f"ideal speed-up {totals.ideal_speedup:.2f}x"
-        )
+        print(f"{args.output}: {inspection.summary}")
     return 0
 
 

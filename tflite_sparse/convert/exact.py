@@ -57,7 +57,7 @@ def make_masks_exact(file: ModelFile) -> int:
         for op in range(len(view.ops)):
             _move_activation_before_mask(view, op)
         for op in range(len(view.ops)):
-            multiply = mask_multiply(view, op)
+            multiply = mask_multiply(view, op, any_form=True)
             if multiply is not None:
                 count += 1
                 _make_exact(view, multiply, writer)
@@ -69,7 +69,7 @@ def _select_to_multiply(view: View, index: int, writer: MaskWriter) -> None:
         return
     condition, kept, masked = view.op_inputs(index)
     shape = view.shape(view.op_outputs(index)[0])
-    mask, values = constant_mask(view, condition, shape), view.real_values(masked)
+    mask, values = constant_mask(view, condition, shape, any_form=True), view.real_values(masked)
     if mask is None or values is None or (values != 0).any():
         return
     if view.shape(kept) == shape and not view.is_constant(kept) and view.dtype(kept) in NUMPY_TYPES:
@@ -84,7 +84,7 @@ def _move_activation_before_mask(view: View, index: int) -> None:
     op = view.ops[index]
     fused = op.builtinOptions.fusedActivationFunction
     op.builtinOptions.fusedActivationFunction = 0
-    multiply = mask_multiply(view, index)
+    multiply = mask_multiply(view, index, any_form=True)
     producer = None if multiply is None else view.producer.get(multiply.input)
     if (
         multiply is None

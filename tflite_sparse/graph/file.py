@@ -49,8 +49,8 @@ class ModelFile:
         self.where = where
 
     @classmethod
-    def read(cls, source: Source) -> ModelFile:
-        """Parse a path or the bytes of a .tflite.
+    def read(cls, source: Source, label: str | None = None) -> ModelFile:
+        """Parse a path or the bytes of a .tflite; messages call it `label`, or by its path.
 
         Files attached behind the model as a zip archive (TFLite Metadata: label
         maps and the like) are kept; other bytes behind the model are not, since
@@ -61,6 +61,7 @@ class ModelFile:
             OSError: the file cannot be read.
         """
         content, where = read_source(source)
+        where = label or where
         if len(content) > _MAX_BYTES:
             raise ModelError(
                 f"{where} has {len(content)} bytes; expected at most {_MAX_BYTES} (2 GiB): larger "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from tflite_sparse.graph.file import ModelFile
-from tflite_sparse.graph.layers import CONVOLUTIONS, find_layers
+from tflite_sparse.graph.layers import CONVOLUTIONS, subgraph_layers
 from tflite_sparse.graph.view import View
 
 
@@ -18,21 +18,16 @@ def fingerprint(file: ModelFile) -> str:
     architecture.
     """
     digest = hashlib.sha256()
-    views: dict[int, View] = {}
-    for layer in find_layers(file):
-        if layer.kind not in CONVOLUTIONS:
-            continue
-        view = views.setdefault(layer.subgraph, View(file, layer.subgraph))
-        digest.update(f"{layer.kind}{view.shape(layer.output)}".encode())
-        for tensor in view.op_inputs(layer.op):
-            if view.is_constant(tensor):
-                digest.update(f"{view.shape(tensor)}".encode())
-                digest.update(_constant_bytes(view, tensor))
+    for subgraph in range(len(file.model.subgraphs)):
+        view = View(file, subgraph)
+        for layer in subgraph_layers(view):
+            if layer.kind not in CONVOLUTIONS:
+                continue
+            digest.update(f"{layer.kind}{view.shape(layer.output)}".encode())
+            for tensor in view.op_inputs(layer.op):
+                source = view.constant_source(tensor)
+                if source is not None:
+                    digest.update(f"{view.shape(tensor)}".encode())
+                    data = file.model.buffers[view.graph.tensors[source].buffer].data
+                    digest.update(bytes(memoryview(data)))
     return digest.hexdigest()[:32]
-
-
-def _constant_bytes(view: View, tensor: int) -> bytes:
-    while tensor in view.producer:
-        tensor = view.op_inputs(view.producer[tensor])[0]
-    data = view.file.model.buffers[view.graph.tensors[tensor].buffer].data
-    return bytes(memoryview(data))

@@ -170,13 +170,9 @@ class View:
         Looks through the DEQUANTIZE that float16 and int8 constants of a float
         graph arrive by.
         """
-        producer = self.producer.get(tensor)
-        if producer is not None:
-            if self.op_kind(producer) != "DEQUANTIZE":
-                return None
-            return self.real_values(self.op_inputs(producer)[0])
-        values = self.stored(tensor)
-        scales, points = self.quantization(tensor)
+        source = self.constant_source(tensor)
+        values = None if source is None else self.stored(source)
+        scales, points = ((), ()) if source is None else self.quantization(source)
         if values is None or not scales:
             return values
         if len(scales) != 1:
@@ -185,13 +181,17 @@ class View:
 
     def is_constant(self, tensor: int) -> bool:
         """Whether the tensor is a constant, possibly through DEQUANTIZE."""
-        producer = self.producer.get(tensor)
-        if producer is not None:
-            return self.op_kind(producer) == "DEQUANTIZE" and self.is_constant(
-                self.op_inputs(producer)[0]
-            )
+        return self.constant_source(tensor) is not None
+
+    def constant_source(self, tensor: int) -> int | None:
+        """The stored constant that a tensor is, possibly through DEQUANTIZE; None if computed."""
+        while tensor in self.producer:
+            producer = self.producer[tensor]
+            if self.op_kind(producer) != "DEQUANTIZE":
+                return None
+            tensor = self.op_inputs(producer)[0]
         data = self.file.model.buffers[self.graph.tensors[tensor].buffer].data
-        return data is not None and len(data) > 0
+        return tensor if data is not None and len(data) > 0 else None
 
 
 def _text(value: bytes | str) -> str:

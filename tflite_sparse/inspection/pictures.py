@@ -11,7 +11,7 @@ import numpy as np
 
 from tflite_sparse.errors import OptionError
 from tflite_sparse.files import read_image, write_atomically
-from tflite_sparse.inspection.layer_table import Inspection
+from tflite_sparse.inspection.layer_info import Inspection
 from tflite_sparse.masks.mask_set import Mask
 
 _LEAST_SIDE = 224
