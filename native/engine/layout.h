@@ -1,4 +1,4 @@
-// Chooses which values are stored compact: as kept rows only.
+// Chooses the form of each value.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_LAYOUT_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_LAYOUT_H_
@@ -11,8 +11,24 @@
 extern "C" {
 #endif
 
-// Fills is_compact[num_values]. Returns false when out of memory.
-bool layout_choose(const struct row_analysis* analysis, bool* is_compact);
+// How a value is stored, and which of its rows its producer computes.
+enum value_form {
+  // [N, H, W, C]; every row is computed.
+  value_form_dense = 0,
+  // [N, 1, K, C]: the rows that matter alone.
+  value_form_compact,
+  // [N, H, W, C]; a window node computes the rows that matter, puts them at
+  // their pixels, and zero rows at the others.
+  value_form_scatter,
+  // [N, H, W, C]; a window node computes every row, then zeroes those that do
+  // not matter.
+  value_form_zeroed,
+};
+
+// Fills forms[num_values], all of them value_form_dense on entry, as the
+// subgraph's mode allows: `insert` has no compact values, `off` only dense
+// ones. Returns false when out of memory.
+bool layout_choose(const struct row_analysis* analysis, enum value_form* forms);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "native/engine/insertion-rule.h"
+#include "native/engine/layout.h"
 #include "native/engine/mask-multiply.h"
 #include "native/engine/node-role.h"
+#include "native/engine/plane.h"
 #include "native/engine/row-analysis.h"
-#include "native/engine/window.h"
+#include "native/engine/sparsity.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/math.h"
 #include "xnnpack/node-type.h"
@@ -19,26 +20,37 @@
 // What lies upstream of a mask, up to the nodes that do not work row by row.
 struct producers {
   const struct row_analysis* analysis;
-  const bool* is_compact;
-  bool* is_visited;
+  const enum value_form* forms;
+  // [num_nodes] the last layer that visited a node; none is NULL.
+  const struct xnn_masked_layer** visitor;
+  // [num_nodes] nodes to visit, those of the first input on top.
+  uint32_t* to_visit;
+  size_t num_to_visit;
   struct xnn_masked_layer* layer;
   bool skips;
   const struct xnn_node* first_that_computes_all;
 };
 
+static void add_producer(struct producers* producers, uint32_t value_id) {
+  const uint32_t n = producers->analysis->subgraph->values[value_id].producer;
+  if (n != XNN_INVALID_NODE_ID && producers->visitor[n] != producers->layer) {
+    producers->visitor[n] = producers->layer;
+    producers->to_visit[producers->num_to_visit++] = n;
+  }
+}
+
 static void visit_window(struct producers* producers,
                          const struct xnn_node* node) {
   const struct row_analysis* analysis = producers->analysis;
-  const struct xnn_value* values = analysis->subgraph->values;
   const uint32_t value_id = node->outputs[0];
-  const struct row_set* rows = analysis->rows[value_id];
-  const bool skips = rows != NULL && (producers->is_compact[value_id] ||
-                                      insertion_pays(values, node, rows));
+  const enum value_form form = producers->forms[value_id];
+  const bool skips = form == value_form_compact || form == value_form_scatter;
   const uint64_t pixels =
-      values[value_id].shape.dim[1] * values[value_id].shape.dim[2];
-  const uint64_t macs = window_node_macs_per_pixel(node);
+      plane_pixels(value_plane(&analysis->subgraph->values[value_id]));
+  const uint64_t macs = node_macs_per_pixel(node);
   producers->layer->macs_dense += pixels * macs;
-  producers->layer->macs_kept += (skips ? rows->count : pixels) * macs;
+  producers->layer->macs_kept +=
+      (skips ? analysis->rows[value_id]->count : pixels) * macs;
   producers->skips |= skips;
   if (skips && producers->layer->op == NULL) {
     producers->layer->op = xnn_node_type_to_string(node->type);
@@ -48,21 +60,14 @@ static void visit_window(struct producers* producers,
   }
 }
 
-static void visit(struct producers* producers, uint32_t value_id) {
+static void visit(struct producers* producers, uint32_t n) {
   const struct row_analysis* analysis = producers->analysis;
-  const struct xnn_value* values = analysis->subgraph->values;
-  const uint32_t n = values[value_id].producer;
-  if (n == XNN_INVALID_NODE_ID || producers->is_visited[n]) {
-    return;
-  }
-  producers->is_visited[n] = true;
   const struct xnn_node* node = &analysis->subgraph->nodes[n];
-  const struct row_set* rows = analysis->rows[value_id];
   switch (analysis->nodes[n].role) {
     case node_role_elementwise:
-      for (size_t i = 0; i < node->num_inputs; i++) {
-        if (node_reads_rows(values, node, i)) {
-          visit(producers, node->inputs[i]);
+      for (size_t i = node->num_inputs; i-- != 0;) {
+        if (node_reads_rows(analysis->subgraph->values, node, i)) {
+          add_producer(producers, node->inputs[i]);
         }
       }
       return;
@@ -71,7 +76,7 @@ static void visit(struct producers* producers, uint32_t value_id) {
       return;
     case node_role_mask:
       // That mask's layer counts what lies behind it.
-      producers->skips |= rows != NULL;
+      producers->skips |= analysis->rows[node->outputs[0]] != NULL;
       return;
     case node_role_opaque:
       if (producers->first_that_computes_all == NULL) {
@@ -85,9 +90,6 @@ static void explain_dense(const struct producers* producers, uint32_t n) {
   struct xnn_masked_layer* layer = producers->layer;
   const struct node_analysis* facts = &producers->analysis->nodes[n];
   const struct xnn_node* producer = producers->first_that_computes_all;
-  const bool is_window =
-      producer != NULL &&
-      producers->analysis->nodes[producer->id].role == node_role_window;
   if (facts->mask == NULL) {
     layer->is_dense_by_choice = true;
     snprintf(layer->reason, sizeof(layer->reason),
@@ -97,8 +99,7 @@ static void explain_dense(const struct producers* producers, uint32_t n) {
              "its values come from outside: they are an input of the model, or "
              "of an operation that was left to the interpreter, such as one of "
              "8-bit weights and float values");
-  } else if (is_window &&
-             producers->analysis->rows[producer->outputs[0]] != NULL) {
+  } else if (producers->forms[producer->outputs[0]] == value_form_zeroed) {
     layer->is_dense_by_choice = true;
     snprintf(
         layer->reason, sizeof(layer->reason),
@@ -106,7 +107,8 @@ static void explain_dense(const struct producers* producers, uint32_t n) {
         "tensor costs: every pixel is computed, masked ones are zeroed",
         100.0 *
             (1.0 - (double)layer->kept_pixels / (double)layer->total_pixels));
-  } else if (is_window) {
+  } else if (producers->analysis->nodes[producer->id].role ==
+             node_role_window) {
     snprintf(layer->reason, sizeof(layer->reason),
              "the output of its %s is also read unmasked, by another "
              "operation or as an output of the graph",
@@ -118,39 +120,37 @@ static void explain_dense(const struct producers* producers, uint32_t n) {
   }
 }
 
-static void describe(const struct row_analysis* analysis,
-                     const bool* is_compact, bool is_off, uint32_t n,
-                     bool* is_visited, struct xnn_masked_layer* layer) {
+static void describe(struct producers* producers, uint32_t n) {
+  const struct row_analysis* analysis = producers->analysis;
   const struct node_analysis* facts = &analysis->nodes[n];
   const uint32_t output = analysis->subgraph->nodes[n].outputs[0];
-  const struct xnn_value* value = &analysis->subgraph->values[output];
+  const size_t pixels =
+      plane_pixels(value_plane(&analysis->subgraph->values[output]));
+  struct xnn_masked_layer* layer = producers->layer;
   *layer = (struct xnn_masked_layer){
       .value_id = output,
       .form = xnn_sparsity_mode_off,
-      .total_pixels = value->shape.dim[1] * value->shape.dim[2],
+      .kept_pixels = facts->mask != NULL ? facts->mask->count : pixels,
+      .total_pixels = pixels,
   };
-  layer->kept_pixels = layer->total_pixels;
   if (facts->verdict == mask_verdict_unusable) {
     memcpy(layer->reason, facts->multiply.reason, sizeof(layer->reason));
     return;
   }
-  if (facts->mask != NULL) {
-    layer->kept_pixels = facts->mask->count;
+  producers->skips = false;
+  producers->first_that_computes_all = NULL;
+  add_producer(producers, facts->multiply.input_id);
+  while (producers->num_to_visit != 0) {
+    visit(producers, producers->to_visit[--producers->num_to_visit]);
   }
-  struct producers producers = {.analysis = analysis,
-                                .is_compact = is_compact,
-                                .is_visited = is_visited,
-                                .layer = layer};
-  visit(&producers, facts->multiply.input_id);
-  if (is_off) {
-    layer->macs_kept = layer->macs_dense;
-    layer->op = NULL;
+  if (analysis->subgraph->sparsity_mode == xnn_sparsity_mode_off) {
     snprintf(layer->reason, sizeof(layer->reason), "mode is off");
-  } else if (!producers.skips) {
-    explain_dense(&producers, n);
+  } else if (!producers->skips) {
+    explain_dense(producers, n);
   } else {
-    layer->form = is_compact[output] ? xnn_sparsity_mode_compact
-                                     : xnn_sparsity_mode_insert;
+    layer->form = producers->forms[output] == value_form_compact
+                      ? xnn_sparsity_mode_compact
+                      : xnn_sparsity_mode_insert;
   }
 }
 
@@ -163,19 +163,25 @@ size_t masked_layers_count(const struct row_analysis* analysis) {
 }
 
 bool masked_layers_describe(const struct row_analysis* analysis,
-                            const bool* is_compact, bool is_off,
+                            const enum value_form* forms,
                             struct xnn_masked_layer* layers) {
-  const size_t num_nodes = analysis->subgraph->num_nodes;
-  bool* is_visited = xnn_allocate_memory(max(num_nodes, 1));
-  if (is_visited == NULL) {
-    return false;
-  }
-  for (uint32_t n = 0; n < num_nodes; n++) {
+  const size_t num_nodes = max(analysis->subgraph->num_nodes, 1);
+  struct producers producers = {
+      .analysis = analysis,
+      .forms = forms,
+      .visitor = xnn_allocate_zero_memory(num_nodes *
+                                          sizeof(struct xnn_masked_layer*)),
+      .to_visit = xnn_allocate_memory(num_nodes * sizeof(uint32_t)),
+      .layer = layers,
+  };
+  const bool ok = producers.visitor != NULL && producers.to_visit != NULL;
+  for (uint32_t n = 0; n < analysis->subgraph->num_nodes && ok; n++) {
     if (analysis->nodes[n].verdict != mask_verdict_not_a_mask) {
-      memset(is_visited, 0, num_nodes);
-      describe(analysis, is_compact, is_off, n, is_visited, layers++);
+      describe(&producers, n);
+      producers.layer++;
     }
   }
-  xnn_release_memory(is_visited);
-  return true;
+  xnn_release_memory(producers.visitor);
+  xnn_release_memory(producers.to_visit);
+  return ok;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "native/engine/layout.h"
 #include "native/engine/row-analysis.h"
 #include "native/engine/sparsity.h"
 
@@ -16,10 +17,10 @@ extern "C" {
 // Multiplies of the graph that are masks or look like ones.
 size_t masked_layers_count(const struct row_analysis* analysis);
 
-// Describes them, in execution order, for the chosen forms, or for the mode
-// `off`. Returns false when out of memory.
+// Describes them, in execution order, for the chosen forms. Returns false when
+// out of memory.
 bool masked_layers_describe(const struct row_analysis* analysis,
-                            const bool* is_compact, bool is_off,
+                            const enum value_form* forms,
                             struct xnn_masked_layer* layers);
 
 #ifdef __cplusplus

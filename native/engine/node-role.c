@@ -4,30 +4,127 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "native/engine/plane.h"
+#include "native/engine/window-tasks.h"
 #include "native/engine/window.h"
+#include "xnnpack/math.h"
 #include "xnnpack/node-type.h"
 #include "xnnpack/subgraph.h"
 
-bool value_has_plane(const struct xnn_value* value) {
-  return value->type == xnn_value_type_dense_tensor &&
-         value->layout == xnn_layout_type_nhwc && !xnn_value_is_static(value) &&
-         value->shape.num_dims == 4 && value->shape.dim[0] != 0 &&
-         value->shape.dim[3] != 0 &&
-         value->shape.dim[1] * value->shape.dim[2] > 1 &&
-         value->shape.dim[1] * value->shape.dim[2] < UINT32_MAX;
+// Upstream's three kinds of windows have one layout under three sets of names.
+// Each of these is checked to lie where pooling_2d's does.
+#define SAME_PLACE(kind, field, pooling_field)                        \
+  _Static_assert(                                                     \
+      offsetof(struct xnn_node, params.kind.field) ==                 \
+          offsetof(struct xnn_node, params.pooling_2d.pooling_field), \
+      "upstream has moved " #kind "." #field)
+#define SAME_WINDOW(kind)                              \
+  SAME_PLACE(kind, input_padding_top, padding_top);    \
+  SAME_PLACE(kind, input_padding_left, padding_left);  \
+  SAME_PLACE(kind, kernel_height, pooling_height);     \
+  SAME_PLACE(kind, kernel_width, pooling_width);       \
+  SAME_PLACE(kind, subsampling_height, stride_height); \
+  SAME_PLACE(kind, subsampling_width, stride_width);   \
+  SAME_PLACE(kind, dilation_height, dilation_height);  \
+  SAME_PLACE(kind, dilation_width, dilation_width)
+SAME_WINDOW(convolution_2d);
+SAME_WINDOW(depthwise_convolution_2d);
+
+static uint32_t same_padding_before(size_t input, size_t output,
+                                    uint32_t kernel, uint32_t stride,
+                                    uint32_t dilation) {
+  const size_t covered = (output - 1) * stride + (kernel - 1) * dilation + 1;
+  return (uint32_t)(doz(covered, input) / 2);
 }
 
-bool value_planes_match(const struct xnn_value* a, const struct xnn_value* b) {
-  return a->shape.dim[1] == b->shape.dim[1] &&
-         a->shape.dim[2] == b->shape.dim[2];
+struct window node_window(const struct xnn_value* values,
+                          const struct xnn_node* node) {
+  struct window window = {
+      .kernel_height = node->params.pooling_2d.pooling_height,
+      .kernel_width = node->params.pooling_2d.pooling_width,
+      .stride_height = node->params.pooling_2d.stride_height,
+      .stride_width = node->params.pooling_2d.stride_width,
+      .dilation_height = node->params.pooling_2d.dilation_height,
+      .dilation_width = node->params.pooling_2d.dilation_width,
+      .padding_top = node->params.pooling_2d.padding_top,
+      .padding_left = node->params.pooling_2d.padding_left,
+      .is_clamped = node->type == xnn_node_type_max_pooling_2d,
+      .input = value_plane(&values[node->inputs[0]]),
+      .output = value_plane(&values[node->outputs[0]]),
+  };
+  if (node->flags & XNN_FLAG_TENSORFLOW_SAME_PADDING) {
+    window.padding_top = same_padding_before(
+        window.input.height, window.output.height, window.kernel_height,
+        window.stride_height, window.dilation_height);
+    window.padding_left = same_padding_before(
+        window.input.width, window.output.width, window.kernel_width,
+        window.stride_width, window.dilation_width);
+  }
+  return window;
 }
 
-// Whether the value is equal for all pixels of a plane it is broadcast to.
-static bool is_equal_for_all_pixels(const struct xnn_value* value) {
-  const size_t rank = value->shape.num_dims;
-  return value->type == xnn_value_type_dense_tensor && rank <= 4 &&
-         (rank < 2 || value->shape.dim[rank - 2] == 1) &&
-         (rank < 3 || value->shape.dim[rank - 3] == 1);
+bool node_is_pointwise(const struct xnn_value* values,
+                       const struct xnn_node* node) {
+  const struct window window = node_window(values, node);
+  return node->type != xnn_node_type_max_pooling_2d &&
+         window_is_identity(&window);
+}
+
+// Whether, on top of that, each output channel comes from one input channel: a
+// scale and an offset, which upstream does not run as a convolution.
+static bool is_per_channel(const struct xnn_value* values,
+                           const struct xnn_node* node) {
+  return node_is_pointwise(values, node) &&
+         (node->type == xnn_node_type_convolution_2d
+              ? (node->params.convolution_2d.group_input_channels |
+                 node->params.convolution_2d.group_output_channels) == 1
+              : node->params.depthwise_convolution_2d.depth_multiplier == 1);
+}
+
+uint64_t node_macs_per_pixel(const struct xnn_node* node) {
+  const uint64_t taps = (uint64_t)node->params.pooling_2d.pooling_height *
+                        node->params.pooling_2d.pooling_width;
+  switch (node->type) {
+    case xnn_node_type_convolution_2d:
+      return taps * node->params.convolution_2d.group_input_channels *
+             node->params.convolution_2d.groups *
+             node->params.convolution_2d.group_output_channels;
+    case xnn_node_type_depthwise_convolution_2d:
+      return taps * node->params.depthwise_convolution_2d.input_channels *
+             node->params.depthwise_convolution_2d.depth_multiplier;
+    default:
+      return 0;
+  }
+}
+
+// Whether the engine can run a convolution or pooling on rows.
+static bool is_supported_window(const struct xnn_value* values,
+                                const struct xnn_node* node) {
+  const struct xnn_value* input = &values[node->inputs[0]];
+  const struct xnn_value* output = &values[node->outputs[0]];
+  if (input->datatype != output->datatype ||
+      input->layout != xnn_layout_type_nhwc ||
+      output->layout != xnn_layout_type_nhwc || input->shape.num_dims != 4 ||
+      output->shape.num_dims != 4 || xnn_value_is_static(input) ||
+      xnn_shape_multiply_all_dims(&input->shape) == 0 ||
+      xnn_shape_multiply_all_dims(&output->shape) == 0) {
+    return false;
+  }
+  switch (input->datatype) {
+    case xnn_datatype_fp32:
+    case xnn_datatype_fp16:
+    case xnn_datatype_qint8:
+    case xnn_datatype_quint8:
+      break;
+    default:
+      return false;
+  }
+  if (node->type == xnn_node_type_max_pooling_2d) {
+    const struct window window = node_window(values, node);
+    return window_num_taps(&window) <= WINDOW_MAX_POOLING_TAPS &&
+           (window.dilation_height | window.dilation_width) == 1;
+  }
+  return xnn_value_is_static(&values[node->inputs[1]]);
 }
 
 bool node_reads_rows(const struct xnn_value* values,
@@ -47,8 +144,8 @@ static bool writes_planes_like(const struct xnn_value* values,
   return true;
 }
 
-static bool is_pointwise(const struct xnn_value* values,
-                         const struct xnn_node* node) {
+static bool maps_rows(const struct xnn_value* values,
+                      const struct xnn_node* node) {
   const struct xnn_value* output = &values[node->outputs[0]];
   if (!value_has_plane(output) || !writes_planes_like(values, node, output)) {
     return false;
@@ -58,7 +155,7 @@ static bool is_pointwise(const struct xnn_value* values,
     const struct xnn_value* input = &values[node->inputs[i]];
     if (value_has_plane(input) && value_planes_match(input, output)) {
       num_row_inputs++;
-    } else if (!is_equal_for_all_pixels(input)) {
+    } else if (!value_is_equal_for_all_pixels(input)) {
       return false;
     }
   }
@@ -73,10 +170,10 @@ enum node_role node_role_of(const struct xnn_value* values,
     case xnn_node_type_convolution_2d:
     case xnn_node_type_depthwise_convolution_2d:
     case xnn_node_type_max_pooling_2d:
-      if (!window_node_is_supported(values, node)) {
+      if (!is_supported_window(values, node)) {
         return node_role_opaque;
       }
-      if (!window_node_is_per_channel(values, node)) {
+      if (!is_per_channel(values, node)) {
         return node_role_window;
       }
       break;
@@ -108,7 +205,7 @@ enum node_role node_role_of(const struct xnn_value* values,
     default:
       return node_role_opaque;
   }
-  return is_pointwise(values, node) ? node_role_elementwise : node_role_opaque;
+  return maps_rows(values, node) ? node_role_elementwise : node_role_opaque;
 }
 
 static bool unary_keeps_zero(const struct xnn_node* node) {

@@ -1,4 +1,4 @@
-// How a node treats the rows (all channels of one pixel) of its tensors.
+// How a node treats the rows of its tensors.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_NODE_ROLE_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_NODE_ROLE_H_
@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "native/engine/window.h"
 #include "xnnpack/subgraph.h"
 
 #ifdef __cplusplus
@@ -26,13 +27,6 @@ enum node_role {
   node_role_mask,
 };
 
-// Whether the value is an NHWC activation [N, H, W, C] with more than one
-// pixel and known shape.
-bool value_has_plane(const struct xnn_value* value);
-
-// Whether both have the same H and W.
-bool value_planes_match(const struct xnn_value* a, const struct xnn_value* b);
-
 // The role of a node that is not a mask multiply.
 enum node_role node_role_of(const struct xnn_value* values,
                             const struct xnn_node* node);
@@ -41,6 +35,19 @@ enum node_role node_role_of(const struct xnn_value* values,
 // being equal for all pixels).
 bool node_reads_rows(const struct xnn_value* values,
                      const struct xnn_node* node, size_t i);
+
+// Of a window node: its window, with padding as TensorFlow places it if the
+// node asks for that.
+struct window node_window(const struct xnn_value* values,
+                          const struct xnn_node* node);
+
+// Whether a window node computes each row from the same one row, so that it
+// runs unchanged from compact to compact tensor of equal rows.
+bool node_is_pointwise(const struct xnn_value* values,
+                       const struct xnn_node* node);
+
+// Multiply-accumulates per output pixel of a window node; 0 for pooling.
+uint64_t node_macs_per_pixel(const struct xnn_node* node);
 
 // How an elementwise node maps zero rows.
 enum zero_rule {

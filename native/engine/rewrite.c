@@ -4,8 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "native/engine/insertion-rule.h"
+#include "native/engine/layout.h"
 #include "native/engine/node-role.h"
+#include "native/engine/plane.h"
 #include "native/engine/row-analysis.h"
 #include "native/engine/row-copy-operator.h"
 #include "native/engine/row-plan.h"
@@ -16,33 +17,40 @@
 #include "xnnpack/math.h"
 #include "xnnpack/subgraph.h"
 
+enum { kNoCopy = UINT32_MAX };
+
 // A value in another form, made by a row copy.
 struct copied_value {
-  uint32_t source;
   const struct row_set* rows;
   uint32_t copy;
+  // Index of the source's next copy, or kNoCopy.
+  uint32_t next;
 };
 
 struct rewrite {
   const struct row_analysis* analysis;
-  const bool* is_compact;
+  const enum value_form* forms;
   xnn_subgraph_t subgraph;
   struct row_plan** plans;
 
   // The new node list, in execution order.
   struct xnn_node* nodes;
   uint32_t num_nodes;
-  // Value that stands for each original one from here on.
+  // The value that takes each original one's place, or itself. Nodes name the
+  // original until all are rewritten.
   uint32_t* replacement;
   // Set outside of which each original value's tensor holds zeros.
   const struct row_set** nonzero;
+  // First copy of each original value, or kNoCopy.
+  uint32_t* first_copy;
   struct copied_value* copies;
-  size_t num_copies;
+  uint32_t num_copies;
 };
 
 static const struct row_set* stored_rows(const struct rewrite* rewrite,
                                          uint32_t v) {
-  return rewrite->is_compact[v] ? rewrite->analysis->rows[v] : NULL;
+  return rewrite->forms[v] == value_form_compact ? rewrite->analysis->rows[v]
+                                                 : NULL;
 }
 
 static struct row_plan* new_plan(struct rewrite* rewrite) {
@@ -71,23 +79,40 @@ static enum xnn_status append_row_copy(struct rewrite* rewrite, uint32_t v,
   }
   const struct xnn_value* value = &rewrite->subgraph->values[target];
   row_plan_describe(plan, value, value);
+  plan->window = window_identity(value_plane(value));
   plan->input = stored_rows(rewrite, v);
   plan->output = rows;
-  return row_copy_operator_define(rewrite->replacement[v], target,
-                                  append_node(rewrite), plan);
+  row_copy_operator_define(v, target, append_node(rewrite), plan);
+  return xnn_status_success;
+}
+
+// The value that stands for `id` in the end.
+static uint32_t resolve(struct rewrite* rewrite, uint32_t id) {
+  uint32_t target = id;
+  while (target < rewrite->analysis->num_values &&
+         rewrite->replacement[target] != target) {
+    target = rewrite->replacement[target];
+  }
+  // Later calls find it at once.
+  while (id != target) {
+    const uint32_t next = rewrite->replacement[id];
+    rewrite->replacement[id] = target;
+    id = next;
+  }
+  return target;
 }
 
 // Finds or makes value v in the form `rows` (NULL for dense).
 static enum xnn_status value_in_form(struct rewrite* rewrite, uint32_t v,
                                      const struct row_set* rows, uint32_t* id) {
+  *id = v;
   if (stored_rows(rewrite, v) == rows) {
-    *id = rewrite->replacement[v];
     return xnn_status_success;
   }
-  for (size_t i = 0; i < rewrite->num_copies; i++) {
-    const struct copied_value* copied = &rewrite->copies[i];
-    if (copied->source == v && copied->rows == rows) {
-      *id = copied->copy;
+  for (uint32_t i = rewrite->first_copy[v]; i != kNoCopy;
+       i = rewrite->copies[i].next) {
+    if (rewrite->copies[i].rows == rows) {
+      *id = rewrite->copies[i].copy;
       return xnn_status_success;
     }
   }
@@ -95,41 +120,20 @@ static enum xnn_status value_in_form(struct rewrite* rewrite, uint32_t v,
   if (copy == NULL) {
     return xnn_status_out_of_memory;
   }
-  const struct xnn_value* original =
-      &rewrite->subgraph->values[rewrite->replacement[v]];
-  xnn_value_copy(copy, original);
+  xnn_value_copy(copy, &rewrite->subgraph->values[resolve(rewrite, v)]);
   copy->flags = 0;
   copy->data = NULL;
   copy->allocation_type = xnn_allocation_type_workspace;
   *id = copy->id;
-  rewrite->copies[rewrite->num_copies++] =
-      (struct copied_value){.source = v, .rows = rows, .copy = copy->id};
+  rewrite->copies[rewrite->num_copies] = (struct copied_value){
+      .rows = rows, .copy = copy->id, .next = rewrite->first_copy[v]};
+  rewrite->first_copy[v] = rewrite->num_copies++;
   return append_row_copy(rewrite, v, copy->id, rows);
 }
 
-// From here on, and in the nodes so far, `target` stands for value v.
-static void replace_value(struct rewrite* rewrite, uint32_t v,
-                          uint32_t target) {
-  const uint32_t old = rewrite->replacement[v];
-  for (uint32_t n = 0; n < rewrite->num_nodes; n++) {
-    struct xnn_node* node = &rewrite->nodes[n];
-    for (size_t i = 0; i < node->num_inputs; i++) {
-      node->inputs[i] = node->inputs[i] == old ? target : node->inputs[i];
-    }
-    for (size_t i = 0; i < node->num_outputs; i++) {
-      node->outputs[i] = node->outputs[i] == old ? target : node->outputs[i];
-    }
-  }
-  for (uint32_t u = 0; u < rewrite->analysis->num_values; u++) {
-    if (rewrite->replacement[u] == old) {
-      rewrite->replacement[u] = target;
-    }
-  }
-}
-
-static bool can_be_replaced(const struct rewrite* rewrite, uint32_t v) {
+static bool can_be_replaced(struct rewrite* rewrite, uint32_t v) {
   const struct xnn_value* value =
-      &rewrite->subgraph->values[rewrite->replacement[v]];
+      &rewrite->subgraph->values[resolve(rewrite, v)];
   return xnn_value_is_internal(value) && !xnn_value_is_static(value) &&
          value->producer != XNN_INVALID_NODE_ID;
 }
@@ -179,18 +183,16 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
   const uint32_t output = node->outputs[0];
   const struct row_set* input_rows = stored_rows(rewrite, input);
   const struct row_set* output_rows = rewrite->analysis->rows[output];
-  const bool is_dense = output_rows != NULL && !rewrite->is_compact[output];
-  const bool scatter =
-      is_dense && insertion_pays(rewrite->subgraph->values, node, output_rows);
+  const enum value_form form = rewrite->forms[output];
   rewrite->nonzero[output] = output_rows;
 
   struct xnn_node* appended;
   enum xnn_status status =
       append_with_inputs(rewrite, n, input_rows, &appended);
   const bool runs_unchanged =
-      (input_rows == NULL && output_rows == NULL) ||
-      (input_rows == output_rows && !is_dense &&
-       window_node_is_pointwise(rewrite->subgraph->values, node));
+      (input_rows == NULL && form == value_form_dense) ||
+      (input_rows == output_rows && form == value_form_compact &&
+       node_is_pointwise(rewrite->subgraph->values, node));
   if (status != xnn_status_success || runs_unchanged) {
     return status;
   }
@@ -199,12 +201,13 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
     return xnn_status_out_of_memory;
   }
   const struct xnn_value* values = rewrite->subgraph->values;
-  row_plan_describe(plan, &values[appended->inputs[0]], &values[output]);
+  row_plan_describe(plan, &values[input], &values[output]);
+  plan->window = node_window(values, node);
   plan->input = input_rows;
-  plan->output = is_dense && !scatter ? NULL : output_rows;
-  plan->scatter = scatter;
-  plan->zeroed_outside = is_dense && !scatter ? output_rows : NULL;
-  window_operator_attach(values, appended, plan);
+  plan->output = form == value_form_zeroed ? NULL : output_rows;
+  plan->scatter = form == value_form_scatter;
+  plan->zeroed_outside = form == value_form_zeroed ? output_rows : NULL;
+  window_operator_attach(appended, plan);
   return xnn_status_success;
 }
 
@@ -219,7 +222,7 @@ static enum xnn_status rewrite_mask(struct rewrite* rewrite, size_t n) {
   if (is_masked_already && form == input_form &&
       can_be_replaced(rewrite, input)) {
     rewrite->nonzero[output] = rewrite->nonzero[input];
-    replace_value(rewrite, input, output);
+    rewrite->replacement[resolve(rewrite, input)] = output;
     return xnn_status_success;
   }
   if (form != NULL || (is_masked_already && input_form != NULL)) {
@@ -268,6 +271,18 @@ static void set_compact_shape(struct xnn_value* value,
   value->size = xnn_tensor_get_size(value);
 }
 
+static void finish_nodes(struct rewrite* rewrite) {
+  for (uint32_t n = 0; n < rewrite->num_nodes; n++) {
+    struct xnn_node* node = &rewrite->nodes[n];
+    for (size_t i = 0; i < node->num_inputs; i++) {
+      node->inputs[i] = resolve(rewrite, node->inputs[i]);
+    }
+    for (size_t i = 0; i < node->num_outputs; i++) {
+      node->outputs[i] = resolve(rewrite, node->outputs[i]);
+    }
+  }
+}
+
 // Values keep their dense shapes, and replaced ones exist, until all nodes are
 // rewritten: the analysis refers to them.
 static void finish_values(const struct rewrite* rewrite) {
@@ -275,11 +290,11 @@ static void finish_values(const struct rewrite* rewrite) {
   for (uint32_t v = 0; v < rewrite->analysis->num_values; v++) {
     if (rewrite->replacement[v] != v) {
       xnn_value_clear(&values[v]);
-    } else if (rewrite->is_compact[v]) {
+    } else if (rewrite->forms[v] == value_form_compact) {
       set_compact_shape(&values[v], rewrite->analysis->rows[v]);
     }
   }
-  for (size_t i = 0; i < rewrite->num_copies; i++) {
+  for (uint32_t i = 0; i < rewrite->num_copies; i++) {
     if (rewrite->copies[i].rows != NULL) {
       set_compact_shape(&values[rewrite->copies[i].copy],
                         rewrite->copies[i].rows);
@@ -296,30 +311,35 @@ static size_t most_row_copies(const struct xnn_subgraph* subgraph) {
 }
 
 enum xnn_status rewrite_run(const struct row_analysis* analysis,
-                            const bool* is_compact, struct row_plan** plans) {
+                            const enum value_form* forms,
+                            struct row_plan** plans) {
   xnn_subgraph_t subgraph = analysis->subgraph;
   const size_t most_copies = most_row_copies(subgraph);
   const size_t most_nodes = subgraph->num_nodes + most_copies;
   const size_t num_values = max(analysis->num_values, 1);
   struct rewrite rewrite = {
       .analysis = analysis,
-      .is_compact = is_compact,
+      .forms = forms,
       .subgraph = subgraph,
       .plans = plans,
       .nodes = xnn_allocate_zero_memory(most_nodes * sizeof(struct xnn_node)),
       .replacement = xnn_allocate_memory(num_values * sizeof(uint32_t)),
       .nonzero = xnn_allocate_zero_memory(num_values * sizeof(struct row_set*)),
+      .first_copy = xnn_allocate_memory(num_values * sizeof(uint32_t)),
       .copies = xnn_allocate_memory(most_copies * sizeof(struct copied_value)),
   };
   enum xnn_status status = xnn_status_out_of_memory;
   if (rewrite.nodes != NULL && rewrite.replacement != NULL &&
-      rewrite.nonzero != NULL && rewrite.copies != NULL) {
+      rewrite.nonzero != NULL && rewrite.first_copy != NULL &&
+      rewrite.copies != NULL) {
     for (uint32_t v = 0; v < analysis->num_values; v++) {
       rewrite.replacement[v] = v;
+      rewrite.first_copy[v] = kNoCopy;
     }
     status = rewrite_nodes(&rewrite);
   }
   if (status == xnn_status_success) {
+    finish_nodes(&rewrite);
     finish_values(&rewrite);
     xnn_release_memory(subgraph->nodes);
     subgraph->nodes = rewrite.nodes;
@@ -330,6 +350,7 @@ enum xnn_status rewrite_run(const struct row_analysis* analysis,
   }
   xnn_release_memory(rewrite.replacement);
   xnn_release_memory(rewrite.nonzero);
+  xnn_release_memory(rewrite.first_copy);
   xnn_release_memory(rewrite.copies);
   return status;
 }

@@ -3,8 +3,7 @@
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_REWRITE_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_REWRITE_H_
 
-#include <stdbool.h>
-
+#include "native/engine/layout.h"
 #include "native/engine/row-analysis.h"
 #include "native/engine/row-plan.h"
 #include "xnnpack/subgraph.h"
@@ -13,12 +12,12 @@
 extern "C" {
 #endif
 
-// Gives each value the form that is_compact[num_values] chooses, each window
-// node its plan, removes mask multiplies that have nothing left to do, and adds
-// row copies where a node needs another form than its input has. Prepends the
-// plans to *plans.
+// Gives each value its form, each window node its plan, removes mask multiplies
+// that have nothing left to do, and adds row copies where a node needs another
+// form than its input has. Prepends the plans to *plans.
 enum xnn_status rewrite_run(const struct row_analysis* analysis,
-                            const bool* is_compact, struct row_plan** plans);
+                            const enum value_form* forms,
+                            struct row_plan** plans);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -6,6 +6,7 @@
 
 #include "native/engine/mask-multiply.h"
 #include "native/engine/node-role.h"
+#include "native/engine/plane.h"
 #include "native/engine/row-set.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/math.h"

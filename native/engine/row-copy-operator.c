@@ -1,10 +1,13 @@
 #include "native/engine/row-copy-operator.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "native/engine/row-plan.h"
+#include "native/engine/row-set.h"
+#include "native/engine/row-state.h"
 #include "pthreadpool.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/common.h"
@@ -18,17 +21,15 @@
 
 static void copy_rows(const void* context, size_t batch, size_t row_start,
                       size_t num_rows) {
-  const struct xnn_operator* op =
-      (const struct xnn_operator*)((uintptr_t)context -
-                                   offsetof(struct xnn_operator, context));
-  const struct row_plan* plan = op->row_plan;
+  const struct xnn_operator* op = operator_of_context(context);
+  const struct row_plan* plan = op->row_state->plan;
   const size_t bytes = plan->output_row_bytes;
   const uint8_t* input =
       (const uint8_t*)op->input + batch * row_plan_input_rows(plan) * bytes;
   uint8_t* output = (uint8_t*)op->output +
                     (batch * row_plan_output_rows(plan) + row_start) * bytes;
   for (size_t row = row_start; row < row_start + num_rows; row++) {
-    const uint32_t source = plan->source[row];
+    const uint32_t source = op->row_state->source[row];
     if (source == ROW_NONE) {
       memset(output, plan->output_zero, bytes);
     } else {
@@ -36,6 +37,16 @@ static void copy_rows(const void* context, size_t batch, size_t row_start,
     }
     output += bytes;
   }
+}
+
+static bool find_sources(struct row_state* state) {
+  const size_t num_rows = row_plan_output_rows(state->plan);
+  state->extra_bytes = num_rows * sizeof(uint32_t);
+  state->source = xnn_allocate_memory(state->extra_bytes);
+  for (size_t row = 0; row < num_rows && state->source != NULL; row++) {
+    state->source[row] = row_plan_source(state->plan, row, 0, 0);
+  }
+  return state->source != NULL;
 }
 
 static enum xnn_status create_row_copy(const struct xnn_node* node,
@@ -56,11 +67,12 @@ static enum xnn_status create_row_copy(const struct xnn_node* node,
     return xnn_status_out_of_memory;
   }
   op->type = xnn_operator_type_row_copy_nhwc;
-  op->row_plan = node->row_plan;
   op->flags = node->flags;
   op->state = xnn_run_state_invalid;
   opdata->operator_objects[0] = op;
-  return xnn_status_success;
+  return row_state_create(op, node->row_plan) && find_sources(op->row_state)
+             ? xnn_status_success
+             : xnn_status_out_of_memory;
 }
 
 static enum xnn_status reshape_row_copy(struct xnn_operator_data* opdata,
@@ -69,7 +81,7 @@ static enum xnn_status reshape_row_copy(struct xnn_operator_data* opdata,
                                         pthreadpool_t threadpool) {
   (void)num_values;
   struct xnn_operator* op = opdata->operator_objects[0];
-  const struct row_plan* plan = op->row_plan;
+  const struct row_plan* plan = op->row_state->plan;
   const struct xnn_value* input = &values[opdata->inputs[0]];
   enum xnn_status status = row_plan_check_input(plan, input);
   if (status != xnn_status_success) {
@@ -109,21 +121,9 @@ static enum xnn_status setup_row_copy(const struct xnn_operator_data* opdata,
   return xnn_status_success;
 }
 
-enum xnn_status row_copy_operator_define(uint32_t input_id, uint32_t output_id,
-                                         struct xnn_node* node,
-                                         struct row_plan* plan) {
-  const size_t num_rows = row_plan_output_rows(plan);
-  plan->source = xnn_allocate_memory(num_rows * sizeof(uint32_t));
-  if (plan->source == NULL) {
-    return xnn_status_out_of_memory;
-  }
-  for (uint32_t row = 0; row < num_rows; row++) {
-    const uint32_t pixel =
-        plan->output != NULL ? plan->output->pixel[row] : row;
-    plan->source[row] = plan->input != NULL ? plan->input->row[pixel] : pixel;
-  }
-  plan->extra_bytes = num_rows * sizeof(uint32_t);
-
+void row_copy_operator_define(uint32_t input_id, uint32_t output_id,
+                              struct xnn_node* node,
+                              const struct row_plan* plan) {
   node->type = xnn_node_type_row_copy;
   node->inputs[0] = input_id;
   node->num_inputs = 1;
@@ -133,5 +133,4 @@ enum xnn_status row_copy_operator_define(uint32_t input_id, uint32_t output_id,
   node->create = create_row_copy;
   node->reshape = reshape_row_copy;
   node->setup = setup_row_copy;
-  return xnn_status_success;
 }

@@ -4,6 +4,8 @@
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_ROW_COPY_OPERATOR_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_ROW_COPY_OPERATOR_H_
 
+#include <stdint.h>
+
 #include "native/engine/row-plan.h"
 #include "xnnpack/subgraph.h"
 
@@ -11,12 +13,11 @@
 extern "C" {
 #endif
 
-// Makes a cleared node a row copy by the plan, whose planes and input rows are
-// set: to the rows plan->output, or to a dense tensor if that is NULL.
-// Allocates plan->source; returns xnn_status_out_of_memory if it cannot.
-enum xnn_status row_copy_operator_define(uint32_t input_id, uint32_t output_id,
-                                         struct xnn_node* node,
-                                         struct row_plan* plan);
+// Makes a cleared node a row copy by the plan: to the rows plan->output, or to
+// a dense tensor if that is NULL.
+void row_copy_operator_define(uint32_t input_id, uint32_t output_id,
+                              struct xnn_node* node,
+                              const struct row_plan* plan);
 
 #ifdef __cplusplus
 }  // extern "C"

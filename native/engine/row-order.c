@@ -4,12 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "native/engine/kernels/live-tap-igemm.h"
+#include "native/engine/kernels/tile-kernel.h"
+#include "native/engine/layout.h"
 #include "native/engine/node-role.h"
 #include "native/engine/row-analysis.h"
-#include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
-#include "native/engine/window-pointers.h"
 #include "native/engine/window.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/subgraph.h"
@@ -17,7 +16,7 @@
 // A convolution whose output is computed for just the pixels that its input
 // stores: then a row's live taps depend on its set alone.
 static bool can_skip_taps(const struct row_analysis* analysis,
-                          const bool* is_compact, size_t n) {
+                          const enum value_form* forms, size_t n) {
   const struct xnn_value* values = analysis->subgraph->values;
   const struct xnn_node* node = &analysis->subgraph->nodes[n];
   if (analysis->nodes[n].role != node_role_window ||
@@ -26,8 +25,9 @@ static bool can_skip_taps(const struct row_analysis* analysis,
   }
   const uint32_t input = node->inputs[0];
   const uint32_t output = node->outputs[0];
-  const struct window window = window_of(values, node);
-  return is_compact[input] && analysis->rows[input] == analysis->rows[output] &&
+  const struct window window = node_window(values, node);
+  return forms[input] == value_form_compact &&
+         analysis->rows[input] == analysis->rows[output] &&
          values[input].datatype == xnn_datatype_fp32 &&
          window_can_skip_taps(&window);
 }
@@ -44,16 +44,14 @@ static bool order_by_live_taps(const struct row_analysis* analysis, size_t n) {
   const struct xnn_value* values = analysis->subgraph->values;
   const struct xnn_node* node = &analysis->subgraph->nodes[n];
   const struct row_set* rows = analysis->rows[node->outputs[0]];
-  struct row_plan plan = {
-      .input = rows, .output = rows, .window = window_of(values, node)};
-  row_plan_describe(&plan, &values[node->inputs[0]], &values[node->outputs[0]]);
+  const struct window window = node_window(values, node);
   const size_t pixels = (size_t)rows->height * rows->width;
   uint64_t* keys = xnn_allocate_memory(pixels * sizeof(uint64_t));
   if (keys == NULL) {
     return false;
   }
   for (size_t p = 0; p < pixels; p++) {
-    keys[p] = gray_rank(window_live_taps(&plan, p));
+    keys[p] = gray_rank(window_live_taps(&window, rows, p));
   }
   const bool ok = row_set_sort(analysis->pool, rows, keys);
   xnn_release_memory(keys);
@@ -61,13 +59,12 @@ static bool order_by_live_taps(const struct row_analysis* analysis, size_t n) {
 }
 
 bool row_order_choose(const struct row_analysis* analysis,
-                      const bool* is_compact) {
-  if (!live_tap_igemm_exists()) {
+                      const enum value_form* forms) {
+  if (!tile_kernel_exists(live_tap_kernels)) {
     return true;
   }
   for (size_t n = 0; n < analysis->subgraph->num_nodes; n++) {
-    if (can_skip_taps(analysis, is_compact, n) &&
-        !order_by_live_taps(analysis, n)) {
+    if (can_skip_taps(analysis, forms, n) && !order_by_live_taps(analysis, n)) {
       return false;
     }
   }

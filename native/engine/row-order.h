@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "native/engine/layout.h"
 #include "native/engine/row-analysis.h"
 
 #ifdef __cplusplus
@@ -15,7 +16,7 @@ extern "C" {
 // rows with the same live taps follow one another and share tiles; all others
 // stay in raster order. Returns false when out of memory.
 bool row_order_choose(const struct row_analysis* analysis,
-                      const bool* is_compact);
+                      const enum value_form* forms);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,4 +1,5 @@
 // What a node that handles rows is to do: from which rows, to which rows.
+// Constant once the subgraph is rewritten, and shared by all of its runtimes.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_ROW_PLAN_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_ROW_PLAN_H_
@@ -7,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "native/engine/kernels/live-tap-igemm.h"
+#include "native/engine/plane.h"
 #include "native/engine/row-set.h"
 #include "native/engine/window.h"
 #include "xnnpack/subgraph.h"
@@ -17,11 +18,8 @@ extern "C" {
 #endif
 
 struct row_plan {
-  // Planes of the dense tensors.
-  uint32_t input_height;
-  uint32_t input_width;
-  uint32_t output_height;
-  uint32_t output_width;
+  // From the input's plane to the output's; the identity for a row copy.
+  struct window window;
   // Rows that the input tensor stores; NULL if it is dense.
   const struct row_set* input;
   // Rows to compute; NULL for all.
@@ -32,45 +30,32 @@ struct row_plan {
   // Rows outside of which a dense output is zeroed after every row was
   // computed; NULL if there is nothing to zero.
   const struct row_set* zeroed_outside;
-  // Bytes from one row to the next, and the byte that zero rows are made of
-  // (the zero point of quantised types).
+  // Bytes from one row to the next, and the byte that zero rows are made of.
   size_t input_row_bytes;
   size_t output_row_bytes;
   uint8_t input_zero;
   uint8_t output_zero;
+  enum xnn_datatype datatype;
 
-  // Of a window node: its window, and upstream's functions.
-  struct window window;
-  bool is_float32;
+  // Upstream's functions; NULL for a row copy.
   xnn_create_operator_fn create;
   xnn_reshape_operator_fn reshape;
-  // Of a convolution that skips dead taps: its kernel, and the live taps of
-  // each tile of rows.
-  live_tap_igemm_fn live_tap_igemm;
-  uint64_t* live_taps;
-  // Of a row copy: for each row of the output tensor the row of the input
-  // tensor, or ROW_NONE for a zero row.
-  uint32_t* source;
-
-  // Bytes that the operator holds beyond what it would for dense tensors.
-  size_t extra_bytes;
   struct row_plan* next;
 };
 
 static inline size_t row_plan_input_rows(const struct row_plan* plan) {
   return plan->input != NULL ? plan->input->count
-                             : (size_t)plan->input_height * plan->input_width;
+                             : plane_pixels(plan->window.input);
 }
 
 static inline size_t row_plan_computed_rows(const struct row_plan* plan) {
-  return plan->output != NULL
-             ? plan->output->count
-             : (size_t)plan->output_height * plan->output_width;
+  return plan->output != NULL ? plan->output->count
+                              : plane_pixels(plan->window.output);
 }
 
 // Rows of the output tensor as it is stored.
 static inline size_t row_plan_output_rows(const struct row_plan* plan) {
-  return plan->scatter ? (size_t)plan->output_height * plan->output_width
+  return plan->scatter ? plane_pixels(plan->window.output)
                        : row_plan_computed_rows(plan);
 }
 
@@ -80,13 +65,25 @@ static inline bool row_plan_is_dense(const struct row_plan* plan) {
   return plan->input == NULL && plan->output == NULL;
 }
 
-// Where row `row` of the computed ones is stored in the output tensor.
+// The pixel of row `row` of the computed ones.
+static inline size_t row_plan_pixel(const struct row_plan* plan, size_t row) {
+  return plan->output != NULL ? plan->output->pixel[row] : row;
+}
+
+// Where that row is stored in the output tensor.
 static inline size_t row_plan_place(const struct row_plan* plan, size_t row) {
   return plan->scatter ? plan->output->pixel[row] : row;
 }
 
-// Sets the planes, row sizes and zeros of a plan from its tensors' dense
-// values.
+// The row of the input tensor under a tap of the window of row `row` of the
+// computed ones, or ROW_NONE.
+static inline uint32_t row_plan_source(const struct row_plan* plan, size_t row,
+                                       uint32_t ky, uint32_t kx) {
+  return window_row_under_tap(&plan->window, plan->input,
+                              row_plan_pixel(plan, row), ky, kx);
+}
+
+// Sets what follows from the tensors' dense values.
 void row_plan_describe(struct row_plan* plan, const struct xnn_value* input,
                        const struct xnn_value* output);
 

@@ -1,5 +1,6 @@
 #include "native/engine/subgraph-sparsity.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -10,14 +11,17 @@
 #include "native/engine/row-order.h"
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
+#include "native/engine/row-state.h"
 #include "native/engine/sparsity.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/log.h"
 #include "xnnpack/math.h"
+#include "xnnpack/operator.h"
 #include "xnnpack/subgraph.h"
 
 struct xnn_sparsity {
-  size_t ref_count;
+  // Runtimes may be deleted from any thread.
+  atomic_size_t ref_count;
   struct row_set_pool pool;
   struct row_plan* plans;
   struct xnn_masked_layer* layers;
@@ -38,8 +42,6 @@ void xnn_sparsity_release(struct xnn_sparsity* sparsity) {
   while (sparsity->plans != NULL) {
     struct row_plan* plan = sparsity->plans;
     sparsity->plans = plan->next;
-    xnn_release_memory(plan->source);
-    xnn_release_memory(plan->live_taps);
     xnn_release_memory(plan);
   }
   row_set_pool_release(&sparsity->pool);
@@ -53,20 +55,17 @@ static enum xnn_status use_masks(const struct row_analysis* analysis,
   sparsity->num_layers = masked_layers_count(analysis);
   sparsity->layers = xnn_allocate_zero_memory(max(sparsity->num_layers, 1) *
                                               sizeof(struct xnn_masked_layer));
-  bool* is_compact =
-      xnn_allocate_zero_memory(max(analysis->num_values, 1) * sizeof(bool));
+  enum value_form* forms = xnn_allocate_zero_memory(
+      max(analysis->num_values, 1) * sizeof(enum value_form));
   enum xnn_status status = xnn_status_out_of_memory;
-  if (sparsity->layers != NULL && is_compact != NULL &&
-      (mode != xnn_sparsity_mode_compact ||
-       (layout_choose(analysis, is_compact) &&
-        row_order_choose(analysis, is_compact))) &&
-      masked_layers_describe(analysis, is_compact,
-                             mode == xnn_sparsity_mode_off, sparsity->layers)) {
+  if (sparsity->layers != NULL && forms != NULL &&
+      layout_choose(analysis, forms) && row_order_choose(analysis, forms) &&
+      masked_layers_describe(analysis, forms, sparsity->layers)) {
     status = mode == xnn_sparsity_mode_off
                  ? xnn_status_success
-                 : rewrite_run(analysis, is_compact, &sparsity->plans);
+                 : rewrite_run(analysis, forms, &sparsity->plans);
   }
-  xnn_release_memory(is_compact);
+  xnn_release_memory(forms);
   return status;
 }
 
@@ -127,6 +126,12 @@ void xnn_runtime_get_sparsity_memory(xnn_runtime_t runtime, size_t* arena_bytes,
   *sparsity_bytes = row_set_pool_bytes(&runtime->sparsity->pool);
   for (const struct row_plan* plan = runtime->sparsity->plans; plan != NULL;
        plan = plan->next) {
-    *sparsity_bytes += sizeof(*plan) + plan->extra_bytes;
+    *sparsity_bytes += sizeof(*plan);
+  }
+  for (size_t i = 0; i < runtime->num_ops; i++) {
+    const struct xnn_operator* op = runtime->opdata[i].operator_objects[0];
+    if (op != NULL && op->row_state != NULL) {
+      *sparsity_bytes += sizeof(*op->row_state) + op->row_state->extra_bytes;
+    }
   }
 }

@@ -12,14 +12,17 @@ extern "C" {
 // Row sets, plans and the account of masks; shared by a subgraph and its
 // runtimes.
 struct xnn_sparsity;
+// What an operator knows of the rows it handles.
+struct row_state;
 
 // Rewrites an optimised subgraph by its mode, once, and sets
 // subgraph->sparsity. Leaves a subgraph without masks as it is.
 enum xnn_status xnn_subgraph_skip_masked_rows(xnn_subgraph_t subgraph);
 
-// NULL is allowed in both.
+// NULL is allowed in all three.
 struct xnn_sparsity* xnn_sparsity_retain(struct xnn_sparsity* sparsity);
 void xnn_sparsity_release(struct xnn_sparsity* sparsity);
+void xnn_row_state_release(struct row_state* state);
 
 #ifdef __cplusplus
 }  // extern "C"

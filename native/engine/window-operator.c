@@ -5,9 +5,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "native/engine/kernels/live-tap-igemm.h"
+#include "native/engine/costs.h"
+#include "native/engine/kernels/tile-kernel.h"
+#include "native/engine/plane.h"
 #include "native/engine/row-flags.h"
 #include "native/engine/row-plan.h"
+#include "native/engine/row-set.h"
+#include "native/engine/row-state.h"
 #include "native/engine/window-pointers.h"
 #include "native/engine/window-tasks.h"
 #include "native/engine/window.h"
@@ -28,15 +32,35 @@ static const size_t kTilesPerThread = 5;
 // machine we care for, beside the rows that it is applied to.
 static const size_t kWeightBytesPerTask = 256 * 1024;
 
-// The kernel that skips dead taps, if there is one for this convolution's
-// weights and tiles.
-static live_tap_igemm_fn live_tap_igemm_of(const struct row_plan* plan,
-                                           const struct xnn_operator* op,
-                                           size_t mr) {
-  return plan->is_float32 && window_can_skip_taps(&plan->window) &&
-                 op->ukernel.igemm.kr == 1 && op->ukernel.igemm.sr == 1
-             ? live_tap_igemm_for(mr, op->ukernel.igemm.nr)
-             : NULL;
+// Has the operator skip dead taps, if there is a kernel for its weights and
+// tiles and enough to skip. Returns false when out of memory.
+static bool choose_kernel(const struct xnn_operator* op, size_t mr) {
+  struct row_state* state = op->row_state;
+  const struct row_plan* plan = state->plan;
+  state->kernel = NULL;
+  const tile_kernel_fn kernel =
+      window_can_skip_taps(&plan->window)
+          ? tile_kernel_find(
+                live_tap_kernels,
+                (struct tile_format){
+                    .type = plan->datatype == xnn_datatype_fp32 ? tile_float32
+                                                                : tile_other,
+                    .mr = mr,
+                    .nr = op->ukernel.igemm.nr,
+                    .kr = op->ukernel.igemm.kr,
+                    .sr = op->ukernel.igemm.sr,
+                })
+          : NULL;
+  if (kernel == NULL) {
+    return true;
+  }
+  double share;
+  xnn_release_memory(state->live_taps);
+  state->live_taps = window_find_live_taps(plan, mr, &share);
+  if (skipping_taps_pays(share)) {
+    state->kernel = kernel;
+  }
+  return state->live_taps != NULL;
 }
 
 static enum xnn_status allocate_zero_row(const struct row_plan* plan,
@@ -60,20 +84,15 @@ static enum xnn_status create_window_operator(
     const struct xnn_node* node, const struct xnn_value* values,
     size_t num_values, struct xnn_operator_data* opdata,
     struct xnn_code_cache* code_cache, xnn_weights_cache_t weights_cache) {
-  struct row_plan* plan = node->row_plan;
-  if (row_plan_is_dense(plan)) {
-    const enum xnn_status status = plan->create(
-        node, values, num_values, opdata, code_cache, weights_cache);
-    if (status == xnn_status_success) {
-      opdata->operator_objects[0]->row_plan = plan;
-    }
-    return status;
-  }
+  const struct row_plan* plan = node->row_plan;
+  const bool is_dense = row_plan_is_dense(plan);
   struct xnn_node upstream_node = *node;
-  // The indirection buffer holds what no later pass could derive again.
-  upstream_node.flags &= ~(uint32_t)XNN_FLAG_TRANSIENT_INDIRECTION_BUFFER;
-  if (node->type != xnn_node_type_max_pooling_2d) {
-    upstream_node.flags |= XNN_FLAG_ROW_INDIRECTION;
+  if (!is_dense) {
+    // The indirection buffer holds what no later pass could derive again.
+    upstream_node.flags &= ~(uint32_t)XNN_FLAG_TRANSIENT_INDIRECTION_BUFFER;
+    if (node->type != xnn_node_type_max_pooling_2d) {
+      upstream_node.flags |= XNN_FLAG_ROW_INDIRECTION;
+    }
   }
   enum xnn_status status = plan->create(&upstream_node, values, num_values,
                                         opdata, code_cache, weights_cache);
@@ -81,7 +100,12 @@ static enum xnn_status create_window_operator(
     return status;
   }
   struct xnn_operator* op = opdata->operator_objects[0];
-  op->row_plan = plan;
+  if (!row_state_create(op, plan)) {
+    return xnn_status_out_of_memory;
+  }
+  if (is_dense) {
+    return xnn_status_success;
+  }
   op->kernel_height = 1;
   op->kernel_width = (uint32_t)window_num_taps(&plan->window);
   op->stride_height = 1;
@@ -131,17 +155,16 @@ static size_t channels_per_task(const struct xnn_operator* op,
   return channels;
 }
 
-static bool finish_igemm(struct row_plan* plan, struct xnn_operator* op,
-                         size_t batch_size, pthreadpool_t threadpool,
-                         bool refill) {
+static bool finish_igemm(struct xnn_operator* op, size_t batch_size,
+                         pthreadpool_t threadpool, bool refill) {
+  const struct row_plan* plan = op->row_state->plan;
   struct igemm_context* context = &op->context.igemm.igemm;
   struct compute_parameters* compute = &op->compute[0];
   const size_t mr = compute->tile[0];
   const size_t num_rows = row_plan_computed_rows(plan);
   if (refill) {
-    window_point_igemm(plan, op, mr);
-    plan->live_tap_igemm = live_tap_igemm_of(plan, op, mr);
-    if (plan->live_tap_igemm != NULL && !window_find_live_taps(plan, mr)) {
+    window_point_igemm(op, mr);
+    if (!choose_kernel(op, mr)) {
       return false;
     }
   }
@@ -161,14 +184,15 @@ static bool finish_igemm(struct row_plan* plan, struct xnn_operator* op,
   return true;
 }
 
-static void finish_dwconv(const struct row_plan* plan, struct xnn_operator* op,
+static void finish_dwconv(struct xnn_operator* op,
                           struct xnn_operator_data* opdata, size_t batch_size,
                           pthreadpool_t threadpool, bool refill) {
+  const struct row_plan* plan = op->row_state->plan;
   struct dwconv_context* context = &op->context.dwconv.dwconv;
   const size_t num_rows = row_plan_computed_rows(plan);
   if (refill) {
     // Kernels of a larger tile read, but multiply by zero, what follows.
-    const void** end = window_point_rows(plan, op, /*clamp=*/false);
+    const void** end = window_point_rows(op);
     const size_t slack =
         op->ukernel.dwconv.tile_size - window_num_taps(&plan->window);
     for (size_t i = 0; i < slack; i++) {
@@ -193,12 +217,12 @@ static void finish_dwconv(const struct row_plan* plan, struct xnn_operator* op,
   }
 }
 
-static void finish_max_pooling(const struct row_plan* plan,
-                               struct xnn_operator* op, size_t batch_size,
+static void finish_max_pooling(struct xnn_operator* op, size_t batch_size,
                                pthreadpool_t threadpool, bool refill) {
+  const struct row_plan* plan = op->row_state->plan;
   struct max_pooling_context* context = &op->context.max_pooling;
   if (refill) {
-    window_point_rows(plan, op, /*clamp=*/true);
+    window_point_rows(op);
   }
   context->indirect_input = op->indirection_buffer;
   context->input_batch_stride =
@@ -212,8 +236,7 @@ static void finish_max_pooling(const struct row_plan* plan,
 }
 
 // Appends to the operator's tasks one that zeroes the masked pixels.
-static void zero_afterwards(const struct row_plan* plan,
-                            struct xnn_operator* op, size_t batch_size,
+static void zero_afterwards(struct xnn_operator* op, size_t batch_size,
                             pthreadpool_t threadpool) {
   struct compute_parameters* compute = &op->compute[0];
   while (compute->type != xnn_parallelization_type_invalid &&
@@ -221,7 +244,7 @@ static void zero_afterwards(const struct row_plan* plan,
              (pthreadpool_task_2d_tile_1d_t)window_task_zero) {
     compute++;
   }
-  const struct row_set* rows = plan->zeroed_outside;
+  const struct row_set* rows = op->row_state->plan->zeroed_outside;
   const size_t num_masked = (size_t)rows->height * rows->width - rows->count;
   run_by_rows(compute, (pthreadpool_task_2d_tile_1d_t)window_task_zero,
               batch_size, num_masked, threadpool);
@@ -233,7 +256,7 @@ static void zero_afterwards(const struct row_plan* plan,
 static size_t upstream_pointers(const struct row_plan* plan,
                                 const struct xnn_operator* op) {
   const struct window* window = &plan->window;
-  const size_t pixels = (size_t)plan->output_height * plan->output_width;
+  const size_t pixels = plane_pixels(window->output);
   if (op->ukernel.type != xnn_microkernel_type_igemm) {
     return pixels * window->kernel_height *
            min(window->stride_width, window->kernel_width);
@@ -248,7 +271,7 @@ static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
                                     struct xnn_value* values, size_t num_values,
                                     pthreadpool_t threadpool) {
   struct xnn_operator* op = opdata->operator_objects[0];
-  struct row_plan* plan = op->row_plan;
+  const struct row_plan* plan = op->row_state->plan;
   struct xnn_value* input = &values[opdata->inputs[0]];
   struct xnn_value* output = &values[opdata->outputs[0]];
   const size_t batch_size = input->shape.dim[0];
@@ -268,7 +291,7 @@ static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
       status != xnn_status_reallocation_required) {
     return status;
   }
-  plan->extra_bytes =
+  op->row_state->extra_bytes =
       doz(num_pointers, upstream_pointers(plan, op)) * sizeof(void*);
   status =
       row_plan_set_output_shape(plan, batch_size, output->shape.dim[3], output);
@@ -277,10 +300,10 @@ static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
   }
 
   if (opdata->type == xnn_node_type_max_pooling_2d) {
-    finish_max_pooling(plan, op, batch_size, threadpool, refill);
+    finish_max_pooling(op, batch_size, threadpool, refill);
   } else if (op->ukernel.type == xnn_microkernel_type_dwconv) {
-    finish_dwconv(plan, op, opdata, batch_size, threadpool, refill);
-  } else if (!finish_igemm(plan, op, batch_size, threadpool, refill)) {
+    finish_dwconv(op, opdata, batch_size, threadpool, refill);
+  } else if (!finish_igemm(op, batch_size, threadpool, refill)) {
     return xnn_status_out_of_memory;
   }
   return opdata->workspace_size > workspace_size
@@ -293,7 +316,7 @@ static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
                                                size_t num_values,
                                                pthreadpool_t threadpool) {
   struct xnn_operator* op = opdata->operator_objects[0];
-  const struct row_plan* plan = op->row_plan;
+  const struct row_plan* plan = op->row_state->plan;
   const struct xnn_value* input = &values[opdata->inputs[0]];
   enum xnn_status status = row_plan_check_input(plan, input);
   if (status != xnn_status_success) {
@@ -305,15 +328,12 @@ static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
   if (plan->zeroed_outside != NULL && input->shape.dim[0] != 0 &&
       (status == xnn_status_success ||
        status == xnn_status_reallocation_required)) {
-    zero_afterwards(plan, op, input->shape.dim[0], threadpool);
+    zero_afterwards(op, input->shape.dim[0], threadpool);
   }
   return status;
 }
 
-void window_operator_attach(const struct xnn_value* values,
-                            struct xnn_node* node, struct row_plan* plan) {
-  plan->window = window_of(values, node);
-  plan->is_float32 = values[node->inputs[0]].datatype == xnn_datatype_fp32;
+void window_operator_attach(struct xnn_node* node, struct row_plan* plan) {
   plan->create = node->create;
   plan->reshape = node->reshape;
   node->row_plan = plan;

@@ -15,10 +15,8 @@
 extern "C" {
 #endif
 
-// Makes the node create and run its operator by the plan, whose row sets and
-// planes are set.
-void window_operator_attach(const struct xnn_value* values,
-                            struct xnn_node* node, struct row_plan* plan);
+// Makes the node create and run its operator by the plan.
+void window_operator_attach(struct xnn_node* node, struct row_plan* plan);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,29 +1,27 @@
 #include "native/engine/window-tasks.h"
 
-#include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "native/engine/kernels/live-tap-igemm.h"
+#include "native/engine/kernels/tile-kernel.h"
+#include "native/engine/plane.h"
 #include "native/engine/row-plan.h"
+#include "native/engine/row-set.h"
+#include "native/engine/row-state.h"
 #include "xnnpack/common.h"
 #include "xnnpack/compute.h"
 #include "xnnpack/math.h"
 #include "xnnpack/operator.h"
 
-// Output of one tile before its rows are put at their pixels: small enough to
-// stay in the first-level cache beside the weights.
+// Output of one tile before its rows are put at their pixels: small enough, if
+// a kernel's block of channels allows, to stay in the first-level cache beside
+// the weights.
 enum { kTileBytes = 8192 };
 
 // Some pooling kernels load this many pointers past the window's end, without
 // following them.
 enum { kPoolingSlack = 16 };
-
-static const struct xnn_operator* operator_of(const void* context) {
-  return (const struct xnn_operator*)((uintptr_t)context -
-                                      offsetof(struct xnn_operator, context));
-}
 
 static void* at(const void* base, size_t offset) {
   return (void*)((uintptr_t)base + offset);
@@ -43,7 +41,7 @@ static void zero_masked(const struct row_plan* plan, const struct row_set* rows,
 static void insert_zeros(const struct row_plan* plan, void* output,
                          size_t row_start, size_t num_rows, size_t bytes) {
   const size_t kept = plan->output->count;
-  const size_t masked = (size_t)plan->output_height * plan->output_width - kept;
+  const size_t masked = plane_pixels(plan->window.output) - kept;
   zero_masked(plan, plan->output, output, row_start * masked / kept,
               (row_start + num_rows) * masked / kept, bytes);
 }
@@ -62,11 +60,11 @@ static void run_igemm(const struct igemm_context* context, size_t batch,
                       size_t group, size_t channel, size_t row,
                       size_t num_channels, size_t num_rows, void* output,
                       size_t output_row_bytes) {
-  const struct xnn_operator* op = operator_of(context);
-  const struct row_plan* plan = op->row_plan;
-  if (plan->live_taps != NULL) {
-    const struct live_tap_tile tile = {
-        .live_taps = plan->live_taps[row / op->compute[0].tile[1]],
+  const struct xnn_operator* op = operator_of_context(context);
+  const struct row_state* state = op->row_state;
+  if (state->kernel != NULL) {
+    const struct tile tile = {
+        .live_taps = state->live_taps[row / op->compute[0].tile[1]],
         .pointers = at(context->indirect_a, row * context->ks * sizeof(void*)),
         .zero = context->zero,
         .input_offset = context->a_offset + group * context->ga_stride +
@@ -75,11 +73,9 @@ static void run_igemm(const struct igemm_context* context, size_t batch,
         .num_taps = context->ks,
         .weights = at(context->packed_w,
                       group * context->gw_stride + channel * context->w_stride),
-        .min = context->params.f32.scalar.min,
-        .max = context->params.f32.scalar.max,
+        .params = &context->params,
     };
-    plan->live_tap_igemm(&tile, num_rows, num_channels, output,
-                         output_row_bytes);
+    state->kernel(&tile, num_rows, num_channels, output, output_row_bytes);
     return;
   }
   context->ukernel.function[XNN_UARCH_DEFAULT](
@@ -96,8 +92,8 @@ static void run_igemm(const struct igemm_context* context, size_t batch,
 void window_task_igemm(const struct igemm_context* context, size_t batch,
                        size_t group, size_t channel_start, size_t row_start,
                        size_t num_channels, size_t num_rows) {
-  const struct xnn_operator* op = operator_of(context);
-  const struct row_plan* plan = op->row_plan;
+  const struct xnn_operator* op = operator_of_context(context);
+  const struct row_plan* plan = op->row_state->plan;
   void* output =
       at(context->c, batch * context->bc_stride + group * context->gc_stride +
                          (channel_start << context->log2_csize));
@@ -108,10 +104,12 @@ void window_task_igemm(const struct igemm_context* context, size_t batch,
     return;
   }
 
+  // As large as one block of channels, however wide the kernel.
   const size_t nr = op->ukernel.igemm.nr;
   const size_t channels_per_pass =
       max((kTileBytes / num_rows >> context->log2_csize) / nr, 1) * nr;
-  alignas(64) uint8_t tile[kTileBytes];
+  uint8_t* tile = __builtin_alloca_with_align(
+      num_rows * channels_per_pass << context->log2_csize, 8 * 64);
   for (size_t n = 0; n < num_channels; n += channels_per_pass) {
     const size_t channels = min(channels_per_pass, num_channels - n);
     const size_t bytes = channels << context->log2_csize;
@@ -131,7 +129,8 @@ void window_task_igemm(const struct igemm_context* context, size_t batch,
 // The multi-pass kernels' accumulators: every task has its own.
 static void* multipass_buffer_of_task(const struct dwconv_context* context,
                                       size_t batch, size_t row_start) {
-  const struct compute_parameters* compute = &operator_of(context)->compute[0];
+  const struct compute_parameters* compute =
+      &operator_of_context(context)->compute[0];
   const size_t tasks_per_batch =
       divide_round_up(compute->range[1], compute->tile[0]);
   const size_t task = batch * tasks_per_batch + row_start / compute->tile[0];
@@ -140,8 +139,8 @@ static void* multipass_buffer_of_task(const struct dwconv_context* context,
 
 void window_task_dwconv(const struct dwconv_context* context, size_t batch,
                         size_t row_start, size_t num_rows) {
-  const struct xnn_operator* op = operator_of(context);
-  const struct row_plan* plan = op->row_plan;
+  const struct xnn_operator* op = operator_of_context(context);
+  const struct row_plan* plan = op->row_state->plan;
   const size_t input_offset =
       context->input_offset + batch * context->input_batch_stride;
   void* output = at(context->output, batch * context->output_batch_stride);
@@ -174,8 +173,8 @@ void window_task_dwconv(const struct dwconv_context* context, size_t batch,
 
 void window_task_max_pooling(const struct max_pooling_context* context,
                              size_t batch, size_t row_start, size_t num_rows) {
-  const struct xnn_operator* op = operator_of(context);
-  const struct row_plan* plan = op->row_plan;
+  const struct xnn_operator* op = operator_of_context(context);
+  const struct row_plan* plan = op->row_state->plan;
   const size_t offset =
       context->input_offset + batch * context->input_batch_stride;
   void* output = at(context->output, batch * context->output_batch_stride);
@@ -202,8 +201,8 @@ void window_task_max_pooling(const struct max_pooling_context* context,
 
 void window_task_zero(const void* context, size_t batch, size_t start,
                       size_t count) {
-  const struct xnn_operator* op = operator_of(context);
-  const struct row_plan* plan = op->row_plan;
+  const struct xnn_operator* op = operator_of_context(context);
+  const struct row_plan* plan = op->row_state->plan;
   zero_masked(plan, plan->zeroed_outside,
               at(op->output,
                  batch * row_plan_output_rows(plan) * plan->output_row_bytes),

@@ -1,5 +1,5 @@
 // The parallel tasks of window operators. The first argument of each is the
-// context of an operator that has a row plan.
+// context of an operator that has a row state.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_WINDOW_TASKS_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_WINDOW_TASKS_H_

@@ -1,4 +1,4 @@
-// Windows of convolutions and poolings, and what their nodes are like.
+// Windows of convolutions and poolings: geometry alone.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_WINDOW_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_WINDOW_H_
@@ -7,13 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "xnnpack/subgraph.h"
+#include "native/engine/plane.h"
+#include "native/engine/row-set.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-// A window of a convolution or pooling, as its node defines it.
+// A window that moves over an input plane, one position per output pixel.
 struct window {
   uint32_t kernel_height;
   uint32_t kernel_width;
@@ -23,34 +24,34 @@ struct window {
   uint32_t dilation_width;
   uint32_t padding_top;
   uint32_t padding_left;
+  // Poolings have no padding value: taps outside of the plane read its nearest
+  // pixel.
+  bool is_clamped;
+  struct plane input;
+  struct plane output;
 };
 
-// Whether the node is of a kind and type that the engine can run on rows.
-bool window_node_is_supported(const struct xnn_value* values,
-                              const struct xnn_node* node);
-
-// Whether the node computes each row from the same one row, so that it runs
-// unchanged from compact to compact tensor of equal rows.
-bool window_node_is_pointwise(const struct xnn_value* values,
-                              const struct xnn_node* node);
-
-// Whether, on top of that, each output channel comes from one input channel: a
-// scale and an offset, which upstream does not run as a convolution.
-bool window_node_is_per_channel(const struct xnn_value* values,
-                                const struct xnn_node* node);
-
-// The window of a convolution, depthwise convolution or pooling; padding as
-// TensorFlow places it if the node asks for that.
-struct window window_of(const struct xnn_value* values,
-                        const struct xnn_node* node);
+// The window of one tap from each pixel to itself.
+struct window window_identity(struct plane plane);
 
 size_t window_num_taps(const struct window* window);
+
+// Whether each output pixel reads the input pixel of the same place alone.
+bool window_is_identity(const struct window* window);
 
 // Whether a window has taps to skip, and no more than fit a set of 64.
 bool window_can_skip_taps(const struct window* window);
 
-// Multiply-accumulates per output pixel; 0 for pooling.
-uint64_t window_node_macs_per_pixel(const struct xnn_node* node);
+// The row, in a tensor that stores `rows` (NULL: every pixel) of the input
+// plane, under a tap of an output pixel's window; ROW_NONE where that is
+// padding or masked.
+uint32_t window_row_under_tap(const struct window* window,
+                              const struct row_set* rows, size_t pixel,
+                              uint32_t ky, uint32_t kx);
+
+// Bit t is set if there is a row under tap t (in raster order).
+uint64_t window_live_taps(const struct window* window,
+                          const struct row_set* rows, size_t pixel);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -545,13 +545,12 @@ GraphRun::GraphRun(const Graph& graph, xnn_sparsity_mode mode, size_t threads,
     : graph_(graph),
       threads_(threads == 1 ? nullptr : pthreadpool_create(threads),
                pthreadpool_destroy),
-      subgraph_(nullptr, xnn_delete_subgraph),
       runtime_(nullptr, xnn_delete_runtime) {
   Check(xnn_initialize(nullptr), "initialise XNNPACK");
   xnn_subgraph_t subgraph = nullptr;
   const auto num_values = static_cast<uint32_t>(graph.planes_.size());
   Check(xnn_create_subgraph(num_values, 0, &subgraph), "create a subgraph");
-  subgraph_.reset(subgraph);
+  subgraph_.reset(subgraph, xnn_delete_subgraph);
   Check(xnn_subgraph_set_sparsity_mode(subgraph, mode), "set the mode");
   std::vector<uint32_t> ids(num_values, XNN_INVALID_VALUE_ID);
   for (uint32_t v = 0; v < num_values; v++) {
@@ -575,10 +574,23 @@ GraphRun::GraphRun(const Graph& graph, xnn_sparsity_mode mode, size_t threads,
   for (const Graph::Step& step : graph.steps_) {
     Check(step(subgraph, ids), "define a node");
   }
+  CreateRuntime();
+}
+
+GraphRun::GraphRun(const GraphRun& other, size_t threads)
+    : graph_(other.graph_),
+      threads_(threads == 1 ? nullptr : pthreadpool_create(threads),
+               pthreadpool_destroy),
+      subgraph_(other.subgraph_),
+      runtime_(nullptr, xnn_delete_runtime) {
+  CreateRuntime();
+}
+
+void GraphRun::CreateRuntime() {
   xnn_runtime_t runtime = nullptr;
   const uint32_t flags =
-      graph.type_ == Type::kFloat16 ? XNN_FLAG_FORCE_FP16_INFERENCE : 0;
-  Check(xnn_create_runtime_v2(subgraph, threads_.get(), flags, &runtime),
+      graph_.type_ == Type::kFloat16 ? XNN_FLAG_FORCE_FP16_INFERENCE : 0;
+  Check(xnn_create_runtime_v2(subgraph_.get(), threads_.get(), flags, &runtime),
         "create a runtime");
   runtime_.reset(runtime);
 }

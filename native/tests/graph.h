@@ -161,6 +161,9 @@ class GraphRun {
   GraphRun(const Graph& graph, xnn_sparsity_mode mode, size_t threads = 1,
            size_t batch = 1);
 
+  // Another runtime of the same subgraph.
+  explicit GraphRun(const GraphRun& other, size_t threads = 1);
+
   // Runs on inputs drawn from a seed; returns the outputs in the order in
   // which they were declared. The batch size may change from call to call.
   std::vector<Tensor> operator()(uint32_t input_seed, size_t batch = 1);
@@ -173,10 +176,12 @@ class GraphRun {
   size_t SparsityBytes() const;
 
  private:
+  void CreateRuntime();
+
   const Graph& graph_;
   std::vector<Tensor> inputs_;
   std::unique_ptr<pthreadpool, void (*)(pthreadpool_t)> threads_;
-  std::unique_ptr<xnn_subgraph, xnn_status (*)(xnn_subgraph_t)> subgraph_;
+  std::shared_ptr<xnn_subgraph> subgraph_;
   std::unique_ptr<xnn_runtime, xnn_status (*)(xnn_runtime_t)> runtime_;
 };
 

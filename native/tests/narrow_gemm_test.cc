@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <xnnpack.h>
 
-#include "native/engine/narrow-gemm.h"
+#include "native/dense/narrow-gemm.h"
 
 extern "C" {
 #include "xnnpack/config.h"

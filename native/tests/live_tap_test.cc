@@ -10,34 +10,31 @@
 #include <string>
 #include <vector>
 
-#include "native/engine/kernels/live-tap-igemm.h"
+#include "native/engine/kernels/live-tap.h"
 #include "native/tests/seed.h"
 
 namespace {
 
-struct Kernel {
-  const char* name;
-  live_tap_igemm_fn function;
-  size_t mr;
-  size_t nr;
-};
-
-std::vector<Kernel> Kernels() {
-#if defined(__x86_64__)
-  return {{"avx512f_7x32", live_tap_igemm_7x32_avx512f, 7, 32},
-          {"avx512f_7x16", live_tap_igemm_7x16_avx512f, 7, 16},
-          {"fma3_5x16", live_tap_igemm_5x16_fma3, 5, 16}};
-#else
-  return {};
-#endif
+std::vector<tile_kernel> Kernels() {
+  std::vector<tile_kernel> kernels;
+  for (const tile_kernel* k = live_tap_kernels; k->run != nullptr; k++) {
+    kernels.push_back(*k);
+  }
+  return kernels;
 }
 
-class LiveTapIgemm : public ::testing::TestWithParam<Kernel> {};
+std::string Name(const tile_kernel& kernel) {
+  return std::to_string(kernel.format.mr) + "x" +
+         std::to_string(kernel.format.nr) + "_set" +
+         std::to_string(kernel.instruction_set);
+}
 
-TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
-  const Kernel& kernel = GetParam();
-  if (live_tap_igemm_for(kernel.mr, kernel.nr) != kernel.function) {
-    GTEST_SKIP() << "this processor cannot run " << kernel.name;
+class LiveTap : public ::testing::TestWithParam<tile_kernel> {};
+
+TEST_P(LiveTap, AddsLiveTapsAlone) {
+  const tile_format& kernel = GetParam().format;
+  if (tile_kernel_find(live_tap_kernels, kernel) != GetParam().run) {
+    GTEST_SKIP() << "this processor cannot run " << Name(GetParam());
   }
   const uint32_t seed = tflite_sparse::testing::Seed();
   std::mt19937 random(seed);
@@ -83,22 +80,23 @@ TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
     std::vector<float> weights(blocks * block);
     std::generate(weights.begin(), weights.end(),
                   [&] { return uniform(random); });
-    const live_tap_tile tile = {
-        live,
-        pointers.data(),
-        zero.data(),
-        reinterpret_cast<size_t>(input.data()),
-        kc,
-        taps,
-        weights.data(),
-        -1.5f,
-        1.25f,
-    };
+    const struct {
+      float min;
+      float max;
+    } bounds = {-1.5f, 1.25f};
+    const tile tile = {live,
+                       pointers.data(),
+                       zero.data(),
+                       reinterpret_cast<size_t>(input.data()),
+                       kc,
+                       taps,
+                       weights.data(),
+                       &bounds};
     const size_t stride = channels + 5;
     const float untouched = 77.0f;
     std::vector<float> output(rows * stride, untouched);
-    kernel.function(&tile, rows, channels, output.data(),
-                    stride * sizeof(float));
+    GetParam().run(&tile, rows, channels, output.data(),
+                   stride * sizeof(float));
 
     for (size_t m = 0; m < rows; m++) {
       for (size_t n = 0; n < stride; n++) {
@@ -112,7 +110,7 @@ TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
                                   w[kernel.nr * (1 + t * kc + k)], expected);
             }
           }
-          expected = std::min(std::max(expected, tile.min), tile.max);
+          expected = std::min(std::max(expected, bounds.min), bounds.max);
         }
         ASSERT_EQ(output[m * stride + n], expected)
             << "row " << m << ", channel " << n;
@@ -121,9 +119,9 @@ TEST_P(LiveTapIgemm, AddsLiveTapsAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, LiveTapIgemm, ::testing::ValuesIn(Kernels()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Kernels, LiveTap, ::testing::ValuesIn(Kernels()),
+                         [](const auto& info) { return Name(info.param); });
 // aarch64 has no such kernels.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LiveTapIgemm);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LiveTap);
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "native/engine/narrow-gemm.h"
+#include "native/dense/narrow-gemm.h"
 
 #include "xnnpack/common.h"
 #include "xnnpack/config.h"

@@ -1,7 +1,7 @@
 // Matrix multiply with fewer idle lanes, for few output channels.
 
-#ifndef TFLITE_SPARSE_NATIVE_ENGINE_NARROW_GEMM_H_
-#define TFLITE_SPARSE_NATIVE_ENGINE_NARROW_GEMM_H_
+#ifndef TFLITE_SPARSE_NATIVE_DENSE_NARROW_GEMM_H_
+#define TFLITE_SPARSE_NATIVE_DENSE_NARROW_GEMM_H_
 
 #include <stddef.h>
 
@@ -20,4 +20,4 @@ const struct xnn_gemm_config* xnn_narrow_gemm_config(
 }  // extern "C"
 #endif
 
-#endif  // TFLITE_SPARSE_NATIVE_ENGINE_NARROW_GEMM_H_
+#endif  // TFLITE_SPARSE_NATIVE_DENSE_NARROW_GEMM_H_

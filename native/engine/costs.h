@@ -1,0 +1,30 @@
+// What pays on this machine: the one place for measured constants.
+
+#ifndef TFLITE_SPARSE_NATIVE_ENGINE_COSTS_H_
+#define TFLITE_SPARSE_NATIVE_ENGINE_COSTS_H_
+
+#include <stdbool.h>
+
+#include "native/engine/row-set.h"
+#include "xnnpack/subgraph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Of a window node with a dense output: true if computing `rows` alone, putting
+// them at their pixels and inserting zeros is faster than computing every pixel
+// and zeroing the masked ones.
+bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
+                    const struct row_set* rows);
+
+// Whether visiting this share of a convolution's taps in a kernel that skips
+// the others is faster than visiting all in upstream's, which is a little
+// faster on those that both visit.
+bool skipping_taps_pays(double share_of_live_taps);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif
+
+#endif  // TFLITE_SPARSE_NATIVE_ENGINE_COSTS_H_

@@ -1,5 +1,0 @@
-#define KERNEL live_tap_igemm_7x32_avx512f
-#define MR 7
-#define NR 32
-#define LANES 16
-#include "native/engine/kernels/live-tap-igemm.inc"

@@ -1,0 +1,45 @@
+// What an operator that runs by a row plan knows of itself: found as it is
+// reshaped, gone with it.
+
+#ifndef TFLITE_SPARSE_NATIVE_ENGINE_ROW_STATE_H_
+#define TFLITE_SPARSE_NATIVE_ENGINE_ROW_STATE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "native/engine/kernels/tile-kernel.h"
+#include "native/engine/row-plan.h"
+#include "xnnpack/operator.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct row_state {
+  const struct row_plan* plan;
+  // Of a convolution that skips dead taps: its kernel, and the live taps of
+  // each tile of rows; NULL if it runs upstream's.
+  tile_kernel_fn kernel;
+  uint64_t* live_taps;
+  // Of a row copy: for each row of the output tensor the row of the input
+  // tensor, or ROW_NONE for a zero row.
+  uint32_t* source;
+  // Bytes that the operator holds beyond what it would for dense tensors.
+  size_t extra_bytes;
+};
+
+// Gives an operator its state. Returns false when out of memory.
+bool row_state_create(struct xnn_operator* op, const struct row_plan* plan);
+
+// The operator that a parallel task's context belongs to.
+static inline const struct xnn_operator* operator_of_context(
+    const void* context) {
+  return (const struct xnn_operator*)((uintptr_t)context -
+                                      offsetof(struct xnn_operator, context));
+}
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif
+
+#endif  // TFLITE_SPARSE_NATIVE_ENGINE_ROW_STATE_H_
