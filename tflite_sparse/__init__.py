@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tflite_sparse.convert.torch import convert_torch
     from tflite_sparse.delegate import delegate_library, load_delegate
     from tflite_sparse.interpreter import Interpreter
+    from tflite_sparse.litert import compile_model, litert_environment
     from tflite_sparse.masks import MaskSet, lattice_masks, propagate_masks
     from tflite_sparse.report import LayerReport, NodeLeft, OpTime, Profile, SparsityReport
 
@@ -38,6 +39,8 @@ _HOME = {
     "lattice_masks": "masks",
     "propagate_masks": "masks",
     "Interpreter": "interpreter",
+    "compile_model": "litert",
+    "litert_environment": "litert",
     "MaskSet": "masks",
     "delegate_library": "delegate",
     "load_delegate": "delegate",
@@ -64,10 +67,12 @@ __all__ = [
     "TfliteSparseError",
     "__version__",
     "apply_masks",
+    "compile_model",
     "convert_keras",
     "convert_torch",
     "delegate_library",
     "lattice_masks",
+    "litert_environment",
     "load_delegate",
     "propagate_masks",
 ]

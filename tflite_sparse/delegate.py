@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,17 +147,26 @@ def load_delegate(*, runtime: str | Runtime | None = None, **options: object) ->
     path = delegate_library()
     _open(path)  # the runtimes' own loaders hide why a library does not load
     found = runtime if isinstance(runtime, Runtime) else find_runtime(runtime)
-    texts = {
-        key: str(int(value)) if isinstance(value, bool) else str(value)
-        for key, value in options.items()
-    }
     try:
-        return found.module.load_delegate(str(path), texts)
+        return found.module.load_delegate(str(path), option_texts(options))
     except ValueError as error:
         # The runtime puts a line with the path before the library's own sentence.
         raise OptionError(str(error).partition("\n")[2] or str(error)) from error
 
 
+def option_texts(options: Mapping[str, object]) -> dict[str, str]:
+    """Options as the library reads them: a bool is 0 or 1."""
+    return {
+        key: str(int(value)) if isinstance(value, bool) else str(value)
+        for key, value in options.items()
+    }
+
+
 def delegate_report(delegate: Any) -> dict[str, Any]:
     """The JSON report of a delegate made by `load_delegate`, as plain Python values."""
-    return _open(delegate_library()).report(delegate._get_native_delegate_pointer())
+    return report_at(delegate._get_native_delegate_pointer())
+
+
+def report_at(delegate_pointer: int) -> dict[str, Any]:
+    """The JSON report of the delegate at an address, as plain Python values."""
+    return _open(delegate_library()).report(delegate_pointer)

@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 
 from tflite_sparse.delegate import delegate_report, load_delegate
 from tflite_sparse.errors import MaskError, ModelError, OptionError
-from tflite_sparse.report import NodeLeft, OpTime, Profile, SparsityReport
+from tflite_sparse.model_source import read_model
+from tflite_sparse.report import NodeLeft, Profile, SparsityReport
 from tflite_sparse.runtime import Runtime, find_runtime
 from tflite_sparse.verify import verify_model
 
@@ -79,20 +79,8 @@ class Interpreter:
         self._interpreter: Any = None
         self._strict = strict
         self._profiling = profile
-        if (model_path is None) == (model_content is None):
-            raise OptionError("expected exactly one of model_path and model_content")
-        source: Any = model_content if model_path is None else model_path
-        self._label = label or ("model_content" if model_path is None else os.fspath(source))
+        content, self._label = read_model(model_path, model_content, masks, label)
         self.runtime: Runtime = find_runtime(runtime)
-        if masks is None:
-            content = source if model_path is None else Path(source).read_bytes()
-        else:
-            from tflite_sparse.convert import apply_masks
-            from tflite_sparse.masks import MaskSet
-
-            if isinstance(masks, (str, os.PathLike)):
-                masks = MaskSet.load(masks)
-            content = apply_masks(source, masks)
         self._delegate = load_delegate(
             runtime=self.runtime,
             num_threads=num_threads,
@@ -221,15 +209,7 @@ class Interpreter:
         with self._lock:
             self._live()
             report = delegate_report(self._delegate)
-        if not report.get("profile"):
-            raise OptionError("there is no profile yet; call invoke() first")
-        forms = {layer["layer"]: layer["form"] for layer in report["layers"]}
-        return Profile(
-            tuple(
-                OpTime(row["op"], row["layer"], forms.get(row["layer"], ""), row["microseconds"])
-                for row in report["profile"]
-            )
-        )
+        return Profile.from_report(report)
 
     def close(self) -> None:
         """Free the interpreter and its delegate now; later calls raise ValueError."""
@@ -283,18 +263,10 @@ class Interpreter:
         self._live()._interpreter.ModifyGraphWithDelegate(pointer)
 
     def _check_strict(self) -> None:
-        if not self._strict:
-            return
-        report = self.sparsity_report()
-        if not self._applied:
-            raise MaskError(f"{self._label}: strict, but nothing is skipped: {_SHAPES_UNKNOWN}")
-        unable = [layer for layer in report.not_accelerated() if not layer.by_choice]
-        if unable:
-            reasons = "; ".join(f"{layer.layer}: {layer.reason}" for layer in unable)
-            raise MaskError(
-                f"{self._label}: strict, but {len(unable)} of {len(report.layers)} masked layers "
-                f"cannot skip (mode={report.mode}): {reasons}"
-            )
+        if self._strict:
+            if not self._applied:
+                raise MaskError(f"{self._label}: strict, but nothing is skipped: {_SHAPES_UNKNOWN}")
+            self.sparsity_report().require_skipping(self._label)
 
 
 _SHAPES_UNKNOWN = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tflite_sparse.errors import MaskError, OptionError
 from tflite_sparse.table import format_table
 
 
@@ -109,6 +110,16 @@ class SparsityReport:
         """The masked layers that run dense."""
         return [layer for layer in self.layers if not layer.accelerated]
 
+    def require_skipping(self, label: str) -> None:
+        """Raise MaskError, with the reasons, if a masked layer of the model `label` cannot skip."""
+        unable = [layer for layer in self.not_accelerated() if not layer.by_choice]
+        if unable:
+            reasons = "; ".join(f"{layer.layer}: {layer.reason}" for layer in unable)
+            raise MaskError(
+                f"{label}: strict, but {len(unable)} of {len(self.layers)} masked layers "
+                f"cannot skip (mode={self.mode}): {reasons}"
+            )
+
     def __str__(self) -> str:
         """The table, one row per masked layer."""
         threads = "1 thread" if self.num_threads == 1 else f"{self.num_threads} threads"
@@ -162,6 +173,19 @@ class Profile:
     """Time per operation of one inference; printing it gives a table, slowest first."""
 
     ops: tuple[OpTime, ...]
+
+    @classmethod
+    def from_report(cls, data: dict[str, Any]) -> Profile:
+        """The profile in the delegate's JSON; OptionError if nothing has run yet."""
+        if not data.get("profile"):
+            raise OptionError("there is no profile yet; run the model first")
+        forms = {layer["layer"]: layer["form"] for layer in data["layers"]}
+        return cls(
+            tuple(
+                OpTime(row["op"], row["layer"], forms.get(row["layer"], ""), row["microseconds"])
+                for row in data["profile"]
+            )
+        )
 
     @property
     def total_microseconds(self) -> float:

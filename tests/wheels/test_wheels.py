@@ -14,11 +14,16 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from tflite_sparse.delegate import LIBRARY_VARIABLE
 from tools.wheel import MACHINES, wheel_of
 
-# A plug-in's two functions, and what the package calls; all else stays inside the library.
+# What TFLite and LiteRT look up, and what the package calls; all else stays inside the library.
 EXPORTED = {
+    "LiteRtAcceleratorImpl",
     "tflite_plugin_create_delegate",
     "tflite_plugin_destroy_delegate",
     "tflite_sparse_free",
+    "tflite_sparse_litert_delegate",
+    "tflite_sparse_litert_error",
+    "tflite_sparse_litert_options",
+    "tflite_sparse_litert_register",
     "tflite_sparse_report",
     "tflite_sparse_version",
 }
