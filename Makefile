@@ -15,9 +15,12 @@ PIP_INSTALL := -m pip install --disable-pip-version-check --quiet
 CPUS := cortex-a72 cortex-a76 max
 LIBRARY := tflite_sparse/lib/libtflite_sparse_delegate.so
 # Interpreters that cannot share an environment with the newest ones, each in one of its own.
-RUNTIME_ENVS := tflite-runtime litert-1
+RUNTIME_ENVS := tflite-runtime litert-1 litert-2.1 litert-2.2
 tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
 litert-1_PACKAGES := ai-edge-litert==1.4.0
+# It imports ml_dtypes and does not ask for it.
+litert-2.1_PACKAGES := ai-edge-litert==2.1.6 ml_dtypes
+litert-2.2_PACKAGES := ai-edge-litert==2.2.0
 
 NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
 
@@ -119,6 +122,13 @@ python-test-tflite-runtime: native models .venvs/tflite-runtime/.stamp
 
 python-test-litert-1: native models .venvs/litert-1/.stamp
 	.venvs/litert-1/bin/python -m pytest tests/runtime --runtime ai-edge-litert
+
+# The Interpreter of 2.1 and 2.2 is that of 2.3; CompiledModel differs.
+python-test-litert-2.1: native models .venvs/litert-2.1/.stamp
+	.venvs/litert-2.1/bin/python -m pytest tests/runtime/test_compiled_model.py
+
+python-test-litert-2.2: native models .venvs/litert-2.2/.stamp
+	.venvs/litert-2.2/bin/python -m pytest tests/runtime/test_compiled_model.py tests/litert
 
 lint: .venv/.light-stamp
 	$(BIN)/ruff check .

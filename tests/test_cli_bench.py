@@ -104,6 +104,24 @@ def test_against_a_file_and_two_numbers_of_threads():
     assert [result["report"]["num_threads"] for result in results] == [1, 2]
 
 
+def test_under_litert_compiled_model_beside_its_own():
+    code, out, err = cli(
+        "bench", made(MASKED), made("face_landmark_int8-s50"), *QUICK, "--json", "--profile",
+        "--runtime", "litert-compiled"
+    )  # fmt: skip
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["machine"]["runtime"].startswith("litert-compiled 2.")
+    for result in record["results"]:
+        names = [row["name"] for row in result["variants"]]
+        assert names == ["compact", "insert", "off", "stock"]
+        assert all(row["cold"]["memory_mb"] > 0 for row in result["variants"])
+        assert result["profile"]["ops"]
+        report = result["report"]
+        assert (len(report["layers"]), report["left"]) == (43, [])
+        assert report["nodes_taken"] == report["nodes_total"]
+
+
 def test_model_without_masks_says_how_to_make_some(capsys):
     message = refused(capsys, "bench", fetched(DENSE), *QUICK)
     assert "has no masks" in message

@@ -24,12 +24,14 @@ from tflite_sparse.delegate import delegate_library, library_version, option_tex
 from tflite_sparse.errors import DelegateError, ModelError, OptionError
 from tflite_sparse.model_source import read_model
 from tflite_sparse.report import Profile, SparsityReport
-from tflite_sparse.verify import verify_model
+from tflite_sparse.verify import verify_model, verify_ranks
 
 _OLDEST = (2, 2)
 _WANTED = "ai-edge-litert 2.2 or newer"
 # The name is LiteRT's; the other places that it looks in are taken on some systems.
 _SLOT = "libLiteRtGpuAccelerator.so"
+# Room that LiteRT has for a tensor's sizes; 2.2 writes further ones over its stack.
+_MOST_DIMENSIONS = 8
 
 _ours: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -122,6 +124,7 @@ def compile_model(
     litert, version = _litert()
     content, label = read_model(model_path, model_content, masks, label)
     verify_model(content, label)
+    verify_ranks(content, label, _MOST_DIMENSIONS, "LiteRT's CompiledModel")
     accelerator = _accelerator(delegate_library())
     accelerator.set_options(num_threads=num_threads, mode=mode, int8=int8, profile=profile)
     try:
@@ -131,6 +134,11 @@ def compile_model(
         if options is None:
             threads = num_threads or len(os.sched_getaffinity(0))
             options = litert.Options(cpu_options=litert.CpuOptions(num_threads=threads))
+        elif not options.hardware_accelerators & litert.HardwareAccelerator.CPU:
+            raise OptionError(
+                "options.hardware_accelerators: expected at least HardwareAccelerator.CPU, "
+                f"which the sparse delegate is for; found {options.hardware_accelerators!r}"
+            )
         try:
             compiled = litert.CompiledModel.from_buffer(
                 bytes(content), environment=environment, options=options
@@ -139,10 +147,12 @@ def compile_model(
             if accelerator.error():
                 raise DelegateError(f"{label}: {accelerator.error()}") from error
             text = " ".join(str(error).split())
-            raise ModelError(f"{label}: LiteRT refuses the model: {text}") from error
+            raise ModelError(
+                f"{label}: LiteRT refuses the model, for a reason on standard error: {text}"
+            ) from error
         delegate = accelerator.delegate()
         if delegate is None:
-            reason = accelerator.error() or _why_not_asked(litert, environment, options)
+            reason = accelerator.error() or _why_not_asked(environment)
             raise DelegateError(
                 f"{label}: LiteRT {version} compiled the model without the sparse delegate: {reason}"
             )
@@ -299,11 +309,9 @@ def _check_open(environment: Any) -> None:
         ) from error
 
 
-def _why_not_asked(litert: Any, environment: Any, options: Any) -> str:
+def _why_not_asked(environment: Any) -> str:
     if environment not in _ours:
         return "its environment was not made by tflite_sparse.litert_environment()"
-    if not options.hardware_accelerators & litert.HardwareAccelerator.CPU:
-        return "options.hardware_accelerators does not have the CPU"
     return (
         "the place where LiteRT looks for an accelerator is taken, or this version looks elsewhere "
         "(known are 2.2 and 2.3)"

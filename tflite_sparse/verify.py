@@ -84,6 +84,22 @@ def verify_model(content: bytes, label: str) -> None:
         ) from None
 
 
+def verify_ranks(content: bytes, label: str, most: int, runtime: str) -> None:
+    """Check that no tensor of a verified model has more than `most` dimensions.
+
+    Raises ModelError naming the model by `label` and the one that cannot take it by `runtime`.
+    """
+    reader = _Reader(content)
+    for subgraph in reader.tables(_U32.unpack_from(content, 0)[0], 2):
+        for index, tensor in enumerate(reader.tables(subgraph, 0)):
+            # Its shape, and the one with open sizes.
+            rank = max(len(reader.numbers(tensor, field)) for field in (0, 7))
+            if rank > most:
+                raise ModelError(
+                    f"{label}: tensor {index} has {rank} dimensions; {runtime} takes up to {most}"
+                )
+
+
 class _Damaged(Exception):
     """An offset leads out of the file, or an index to nothing."""
 

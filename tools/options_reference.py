@@ -17,7 +17,7 @@ from tflite_sparse.files import write_atomically
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "options.md"
 _LIBRARY = ("Interpreter", "load_delegate", "delegate_library", "apply_masks", "propagate_masks", "lattice_masks",
-            "convert_keras", "convert_torch")  # fmt: skip
+            "convert_keras", "convert_torch", "compile_model", "litert_environment")  # fmt: skip
 
 
 def page() -> str:

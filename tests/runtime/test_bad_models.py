@@ -42,10 +42,10 @@ print(refused)
 """
 
 
-def refused(runtime, tmp_path, kind):
+def refused(runtime, tmp_path, kind, program=PROGRAM):
     path = tmp_path / "model.tflite"
     path.write_bytes(content(SMALL))
-    command = [sys.executable, "-c", PROGRAM, runtime, str(path), kind, str(CASES)]
+    command = [sys.executable, "-c", program, runtime, str(path), kind, str(CASES)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     last = result.stderr.strip().splitlines()[-8:]
     assert result.returncode == 0, f"ended with {result.returncode}; the last case: {last}"

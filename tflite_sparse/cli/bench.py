@@ -18,9 +18,10 @@ from tflite_sparse.figures import require_matplotlib
 from tflite_sparse.files import read_array, write_atomically
 from tflite_sparse.measure import environment
 from tflite_sparse.measure.case import Result, Settings, Task, measure_task
+from tflite_sparse.measure.compiled import COMPILED, find_bench_runtime
 from tflite_sparse.measure.plot import plot_speed_up
 from tflite_sparse.measure.variants import MODES, STOCK
-from tflite_sparse.runtime import RUNTIME_NAMES, find_runtime
+from tflite_sparse.runtime import RUNTIME_NAMES
 from tflite_sparse.table import format_table
 from tflite_sparse.verify import verify_model
 
@@ -77,7 +78,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--input", type=Path, metavar="F.npy", help="default: random numbers")
     parser.add_argument("--seed", type=int, default=0, help="of masks, input and order, default 0")
     parser.add_argument("--cpu", type=_cpus, metavar="N,N-N", help="stay on these cpus")
-    parser.add_argument("--runtime", choices=RUNTIME_NAMES, help="default: the first installed")
+    parser.add_argument(
+        "--runtime",
+        choices=(*RUNTIME_NAMES, COMPILED),
+        help=f"default: the first installed; {COMPILED} is ai-edge-litert's CompiledModel",
+    )
     parser.add_argument("--profile", action="store_true", help="also print time per operation")
     parser.add_argument(
         "--no-cold", action="store_true", help="leave out load time, first inference and memory"
@@ -142,7 +147,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         if value is not None and value < least:
             raise OptionError(f"--{name}: expected at least {least}, found {value}")
     return Settings(
-        runtime=find_runtime(args.runtime),
+        runtime=find_bench_runtime(args.runtime),
         modes=(*args.mode, STOCK),
         warmup=args.warmup,
         seconds=args.seconds,

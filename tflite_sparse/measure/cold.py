@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflite_sparse.errors import DelegateError
+from tflite_sparse.measure.compiled import find_bench_runtime
 from tflite_sparse.measure.environment import peak_memory_mb, reset_peak_memory
 from tflite_sparse.measure.variants import load_variant, random_inputs, set_inputs
-from tflite_sparse.runtime import Runtime, find_runtime
+from tflite_sparse.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def measure_cold(runtime: Runtime, mode: str, content: bytes, threads: int) -> C
 
 def _main() -> None:
     runtime_name, mode, threads, path = sys.argv[1:]
-    runtime = find_runtime(runtime_name)
+    runtime = find_bench_runtime(runtime_name)
     content = Path(path).read_bytes()
     before = reset_peak_memory()
     variant = load_variant(runtime, mode, content, int(threads), label=path)

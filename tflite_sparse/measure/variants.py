@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tflite_sparse.errors import ModelError, OptionError
 from tflite_sparse.interpreter import Interpreter
+from tflite_sparse.measure.compiled import COMPILED, CompiledInterpreter
 from tflite_sparse.report import SparsityReport
 from tflite_sparse.runtime import Runtime
 from tflite_sparse.verify import verify_model
@@ -73,10 +74,17 @@ def load_variant(
     if mode == STOCK:
         verify_model(content, label)
         try:
-            interpreter = runtime.module.Interpreter(model_content=content, num_threads=threads)
-            interpreter.allocate_tensors()
+            if runtime.name == COMPILED:
+                interpreter = CompiledInterpreter.stock(content, threads)
+            else:
+                interpreter = runtime.module.Interpreter(model_content=content, num_threads=threads)
+                interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{label}: {runtime.name} refuses the model: {error}") from error
+    elif runtime.name == COMPILED:
+        interpreter = CompiledInterpreter.ours(
+            content, num_threads=threads, mode=mode, profile=profile, label=label
+        )
     else:
         interpreter = Interpreter(
             model_content=content,
