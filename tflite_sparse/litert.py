@@ -103,7 +103,7 @@ def compile_model(
         num_threads: threads of the inference; 0 means all cores. LiteRT's own
             `CpuOptions.num_threads` is for the nodes that the delegate leaves.
         mode: "compact", "insert" or "off", as for `Interpreter`.
-        strict: raise MaskError if a masked layer is not accelerated.
+        strict: raise MaskError if a masked layer cannot skip.
         profile: measure each operation, for `profile()`; costs a little time per inference.
         int8: whether the delegate takes 8-bit models.
         environment: one of `litert_environment()`, to share it between models; by default the
@@ -116,7 +116,7 @@ def compile_model(
     Raises:
         ModelError: the file is not a model, is damaged, or LiteRT refuses it.
         OptionError: an option has a value that is not allowed.
-        MaskError: a mask does not fit the model, or `strict` found a layer that runs dense.
+        MaskError: a mask does not fit the model, or `strict` found a layer that cannot skip.
         DelegateError: no library for this platform, no ai-edge-litert of a version that can, or
             LiteRT did not use the delegate, with the reason.
         OSError: the file cannot be read.
@@ -160,7 +160,7 @@ def compile_model(
         accelerator.set_options()
     model = CompiledModel(compiled, delegate, profiling=profile)
     if strict:
-        model.sparsity_report().require_accelerated(label)
+        model.sparsity_report().require_skipping(label)
     return model
 
 

@@ -150,7 +150,7 @@ TEST_F(Accelerator, RefusesARuntimeWithAnotherInterface) {
     EXPECT_EQ(wrapper_, nullptr);
     EXPECT_EQ(tflite_sparse_litert_delegate(), nullptr);
     EXPECT_THAT(tflite_sparse_litert_error(),
-                AllOf(HasSubstr(" " + std::to_string(abi.major) + " with " +
+                AllOf(HasSubstr(" " + std::to_string(abi.major) + " and " +
                                 std::to_string(abi.struct_size) + " bytes"),
                       HasSubstr("2.2 or 2.3")));
   }
