@@ -73,7 +73,7 @@ def masks(
     """Propagated masks for a network's layers (the paper's Algorithm 1); RULES says which."""
     file = ModelFile.read(dense(name, int8))
     views = View(file, 0)
-    layers = choose_layers(file, shortcuts=rule == "all")
+    layers = choose_layers(file, rule)
     if rule == "paper":
         layers = [layer for layer in layers if layer.output not in views.outputs]
     shapes = {layer.name: views.shape(layer.output)[1:3] for layer in layers}

@@ -1,5 +1,6 @@
 """Any file that a command is given may be missing, a folder, or of another kind: one line names it."""
 
+import json
 import re
 
 import keras
@@ -10,6 +11,7 @@ from ai_edge_litert import schema_py_generated as fb
 from tests.convert.small_models import SmallModel
 from tests.runtime.models import content
 from tflite_sparse.cli import main
+from tflite_sparse.cli.json_output import print_json
 from tools.fetch_models import fetched
 from tools.make_models import made
 
@@ -137,7 +139,7 @@ def test_model_that_the_interpreter_refuses_is_named(command, capsys):
 
 
 @pytest.mark.parametrize("command", [mask, sweep])
-def test_model_without_an_image_gets_no_random_masks(command, tmp_path, capsys):
+def test_model_without_an_image_needs_the_size_of_the_score_map(command, tmp_path, capsys):
     model = SmallModel()
     options = fb.ReshapeOptionsT()
     options.newShape = [1, 6, 8, 1]
@@ -145,3 +147,40 @@ def test_model_without_an_image_gets_no_random_masks(command, tmp_path, capsys):
     model.output(model.conv(model.conv(image, 4, "conv1"), 4, "conv2"))
     (tmp_path / "vector.tflite").write_bytes(model.content())
     assert "vector.tflite has no input [N, H, W, C]" in refused(capsys, command("vector.tflite"))
+    with_size = [str(part) for part in command("vector.tflite")] + ["--input-size", "6,8"]
+    assert main(with_size) == 0
+    with pytest.raises(SystemExit, match="2"):
+        main([*with_size[:-1], "6"])
+    assert "expected a height and width" in capsys.readouterr().err
+
+
+def test_failing_operations_are_one_line(tmp_path, capsys):
+    """An index that only the input makes wrong: the interpreter finds out while it runs."""
+    model = SmallModel()
+    index = model.input([1], "index", dtype="INT32")
+    table = model.tensor([3, 4], "table", data=np.zeros((3, 4), np.float32))
+    model.output(model.op("GATHER", [table, index], [1, 4], "row", fb.GatherOptionsT()))
+    (tmp_path / "gather.tflite").write_bytes(model.content())
+    np.save("x.npy", np.array([7], np.int32))
+    for command in (
+        ["run", "gather.tflite", "--input", "x.npy"],
+        bench("gather.tflite", "--sweep", "0", "--input", "x.npy"),
+    ):
+        assert main([str(part) for part in command]) == 1
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("tflite-sparse: ")
+        assert "the inference failed" in last
+
+
+def test_lists_have_commas_and_json_is_json(tmp_path, capsys):
+    model = str(fetched(MODEL))
+    arguments = ["mask", model, "--sparsity", "0.5", "-o", "m.npz", "--json"]
+    names = {}
+    for kinds in ("conv", "depthwise", "conv,depthwise"):
+        assert main([*arguments, "--kinds", kinds]) == 0
+        names[kinds] = json.loads(capsys.readouterr().out)["layers"]
+    assert names["conv"] + names["depthwise"] == names["conv,depthwise"]
+    with pytest.raises(SystemExit, match="2"):
+        main([*arguments, "--kinds", "conv,"])
+    print_json({"a": float("nan"), "b": [1.5, float("inf")]})
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, None]}

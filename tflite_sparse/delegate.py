@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_sparse.errors import DelegateError, OptionError
-from tflite_sparse.platform_check import mismatch
+from tflite_sparse.platform_check import check_complete, mismatch
 from tflite_sparse.runtime import Runtime, find_runtime
 
 # Overrides the library of the package: for development and tests.
@@ -46,37 +46,12 @@ def delegate_library() -> Path:
     return path
 
 
-def _check_complete(path: Path) -> None:
-    """Raise OSError if an ELF file ends before its segments do.
-
-    The loader maps the segments without looking, and the process would die at the first access.
-    """
-    with path.open("rb") as file:
-        header = file.read(64)
-        if len(header) < 64 or header[:5] != b"\x7fELF\x02":
-            raise OSError("it is not a 64-bit ELF file")
-        table, size, count = (
-            int.from_bytes(header[32:40], "little"),
-            int.from_bytes(header[54:56], "little"),
-            int.from_bytes(header[56:58], "little"),
-        )
-        file.seek(table)
-        segments = file.read(size * count)
-    ends = [table + size * count]
-    for start in range(0, len(segments) - size + 1, size):
-        offset = int.from_bytes(segments[start + 8 : start + 16], "little")
-        ends.append(offset + int.from_bytes(segments[start + 32 : start + 40], "little"))
-    length = path.stat().st_size
-    if length < max(ends):
-        raise OSError(f"it is cut short, {length} of at least {max(ends)} bytes")
-
-
 class _Library:
     """The C interface of native/delegate/tflite_sparse.h."""
 
     def __init__(self, path: Path) -> None:
         try:
-            _check_complete(path)
+            check_complete(path)
             library = ctypes.CDLL(str(path))
             self._version = library.tflite_sparse_version
             self._report = library.tflite_sparse_report

@@ -22,7 +22,7 @@ class OptionError(TfliteSparseError, ValueError):
 
 
 class DelegateError(TfliteSparseError, RuntimeError):
-    """The delegate could not be loaded, or refused a model."""
+    """The delegate could not be loaded, or an inference failed."""
 
 
 class ConversionError(TfliteSparseError, RuntimeError):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tflite_sparse.delegate import delegate_report, load_delegate
-from tflite_sparse.errors import MaskError, ModelError, OptionError
+from tflite_sparse.errors import DelegateError, MaskError, ModelError, OptionError
 from tflite_sparse.model_source import read_model
 from tflite_sparse.report import NodeLeft, Profile, SparsityReport
 from tflite_sparse.runtime import Runtime, find_runtime
@@ -135,9 +135,14 @@ class Interpreter:
         self._check_strict()
 
     def invoke(self) -> None:
-        """Run one inference on the inputs that were set."""
+        """Run one inference on the inputs that were set; DelegateError if an operation fails."""
         with self._lock:
-            self._live().invoke()
+            interpreter = self._live()
+            try:
+                interpreter.invoke()
+            except RuntimeError as error:
+                text = " ".join(str(error).split())
+                raise DelegateError(f"{self._label}: the inference failed: {text}") from error
 
     def set_tensor(self, tensor_index: int, value: Any) -> None:
         """Copy an array into the input tensor `tensor_index`; ValueError if it does not fit."""

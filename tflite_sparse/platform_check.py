@@ -1,15 +1,63 @@
-"""Why a library of another platform does not load, in one sentence that says what to install."""
+"""Whether a library is whole, and why one of another platform does not load: what to install."""
 
 from __future__ import annotations
 
 import platform
 import re
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 # e_machine of the ELF header, by the name that platform tags have.
 _MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64"}
 _SAME = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What is used of an ELF header: "ELF-64 Object File Format", version 1.5, figure 3."""
+
+    bits: int
+    machine: int
+    table: int
+    entry_size: int
+    entries: int
+
+
+def _read_header(library: Path) -> _Header | None:
+    """The header of an ELF file; None if it is none or cut short."""
+    with library.open("rb") as file:
+        header = file.read(64)
+    if len(header) < 20 or header[:4] != b"\x7fELF":
+        return None
+    (machine,) = struct.unpack_from("<H", header, 18)
+    if header[4] != 2 or len(header) < 64:
+        return _Header(32, machine, 0, 0, 0)
+    (table,) = struct.unpack_from("<Q", header, 32)
+    entry_size, entries = struct.unpack_from("<HH", header, 54)
+    return _Header(64, machine, table, entry_size, entries)
+
+
+def check_complete(library: Path) -> None:
+    """Raise OSError if an ELF file ends before its segments do.
+
+    The loader maps the segments without looking, and the process would die at the first access.
+    """
+    header = _read_header(library)
+    if header is None or header.bits != 64:
+        raise OSError("it is not a 64-bit ELF file")
+    with library.open("rb") as file:
+        file.seek(header.table)
+        segments = file.read(header.entry_size * header.entries)
+    ends = [header.table + header.entry_size * header.entries]
+    for start in range(0, len(segments) - header.entry_size + 1, max(header.entry_size, 1)):
+        segment = segments[start : start + header.entry_size]
+        if len(segment) >= 40:
+            (offset,), (size,) = (struct.unpack_from("<Q", segment, at) for at in (8, 32))
+            ends.append(offset + size)
+    length = library.stat().st_size
+    if length < max(ends):
+        raise OSError(f"it is cut short, {length} of at least {max(ends)} bytes")
 
 
 def mismatch(
@@ -28,13 +76,12 @@ def mismatch(
     here = machine or platform.machine()
     here = _SAME.get(here.lower(), here)
     try:
-        with library.open("rb") as file:
-            header = file.read(20)
+        header = _read_header(library)
     except OSError:
-        header = b""  # the loader's own words say why
-    if header[:4] == b"\x7fELF" and len(header) == 20:
-        there = _MACHINES.get(struct.unpack_from("<H", header, 18)[0])
-        if header[4] == 2 and bits == 32:
+        header = None  # the loader's own words say why
+    if header is not None:
+        there = _MACHINES.get(header.machine)
+        if header.bits == 64 and bits == 32:
             return (
                 f"the library is for 64-bit {there} and this Python is a 32-bit program (on {here}); "
                 "install a 64-bit system, for example Raspberry Pi OS (64-bit), and its Python"

@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from tflite_sparse.measure.variants import load_variant, random_inputs, set_inputs
+from tflite_sparse.inputs import random_inputs
+from tflite_sparse.measure.variants import load_variant, set_inputs
 from tflite_sparse.runtime import find_runtime
 
 
@@ -18,7 +19,7 @@ def main():
     runtime, mode, threads, path = sys.argv[1:]
     content = Path(path).read_bytes()
     variant = load_variant(find_runtime(runtime), mode, content, int(threads), label=path)
-    set_inputs(variant, random_inputs(variant, seed=0))
+    set_inputs(variant, random_inputs(variant.interpreter.get_input_details()))
     for line in sys.stdin:
         variant.run_ms()
         print(json.dumps([variant.run_ms() for _ in range(int(line))]), flush=True)

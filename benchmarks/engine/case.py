@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from benchmarks import networks
 from tflite_sparse.convert import apply_masks
-from tflite_sparse.measure.variants import Variant, load_variant, random_inputs, set_inputs
+from tflite_sparse.inputs import random_inputs
+from tflite_sparse.measure.variants import Variant, load_variant, set_inputs
 from tflite_sparse.runtime import Runtime
 
 #: Networks that have shortcuts, so that the rule "all" says something else than "paper".
@@ -54,7 +55,7 @@ def load(
     variant = load_variant(
         runtime, mode, content, threads, label=case.name, name=name, profile=profile
     )
-    set_inputs(variant, random_inputs(variant, seed=0))
+    set_inputs(variant, random_inputs(variant.interpreter.get_input_details()))
     variant.run_ms()
     # The arena has no size before the first inference.
     variant.report = variant.interpreter.sparsity_report()

@@ -62,7 +62,7 @@ def measure_end_to_end(
     Raises DelegateError if a mode's outputs are not exactly those of the multiply as written.
     """
     masked = case.masked(sparsity)
-    ideal = inspect_model(masked).totals.ideal_speedup
+    ideal = inspect_model(masked).totals.ideal_speed_up
     variants = {
         (count, name): load(case, name, case.dense() if name == DENSE else masked, runtime, count)
         for count in threads

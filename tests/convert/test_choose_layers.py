@@ -31,25 +31,25 @@ CONVOLUTIONS = [
 ]
 
 
-def test_every_convolution_by_default():
-    assert names(residual_block()) == CONVOLUTIONS
+def test_every_convolution():
+    assert names(residual_block(), layers="all") == CONVOLUTIONS
 
 
 def test_the_papers_rule_leaves_shortcuts_alone():
     without = [name for name in CONVOLUTIONS if name != "shortcut"]
-    assert names(residual_block(), shortcuts=False) == without
+    assert names(residual_block(), layers="paper") == names(residual_block()) == without
 
 
 def test_the_papers_rule_sees_through_masks():
     masked = apply_masks(residual_block(), {name: np.eye(6, 8) for name in CONVOLUTIONS})
-    assert "shortcut" not in names(masked, shortcuts=False)
-    assert len(names(masked, shortcuts=False)) == 7
+    assert "shortcut" not in names(masked, layers="paper")
+    assert len(names(masked, layers="paper")) == 7
 
 
 def test_by_kind_and_by_pattern():
     assert names(residual_block(), kinds={"depthwise"}) == ["depthwise"]
     assert names(residual_block(), kinds={"add"}) == ["first/sum", "second/sum"]
-    assert names(residual_block(), patterns=["*2", "stem"]) == ["stem", "reduce2", "expand2"]
+    assert names(residual_block(), layers=["*2", "stem"]) == ["stem", "reduce2", "expand2"]
 
 
 def test_layers_of_one_pixel_are_not_chosen():
@@ -72,7 +72,7 @@ def test_arithmetic_on_a_constant_is_no_layer():
     ("options", "text"),
     [
         ({"kinds": {"dense"}}, "unknown layer kind 'dense'.*conv"),
-        ({"patterns": ["conv9"]}, "no layer of .* matches 'conv9'"),
+        ({"layers": ["conv9"]}, "no layer of .* matches 'conv9'"),
         ({"kinds": {"pool"}}, r"no layer of the kinds \['pool'\]"),
     ],
 )

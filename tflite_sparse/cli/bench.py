@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tflite_sparse.cli.numbers import numbers
+from tflite_sparse.cli.json_output import print_json
+from tflite_sparse.cli.lists import add_input_size, numbers, words
 from tflite_sparse.errors import DelegateError, OptionError
 from tflite_sparse.figures import require_matplotlib
 from tflite_sparse.files import read_array, write_atomically
@@ -21,6 +21,7 @@ from tflite_sparse.measure.case import Result, Settings, Task, measure_task
 from tflite_sparse.measure.compiled import COMPILED, find_bench_runtime
 from tflite_sparse.measure.plot import plot_speed_up
 from tflite_sparse.measure.variants import MODES, STOCK
+from tflite_sparse.progress import Progress
 from tflite_sparse.runtime import RUNTIME_NAMES
 from tflite_sparse.table import format_table
 from tflite_sparse.verify import verify_model
@@ -57,6 +58,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="S,S",
         help="put random masks of each sparsity on the model",
     )
+    add_input_size(parser)
     parser.add_argument(
         "--mode",
         type=_modes,
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     before = environment.read_state()
     results = []
     for number, task in enumerate(tasks, 1):
-        with _Progress(f"[{number}/{len(tasks)}] {_title(task)}") as progress:
+        with Progress().step(f"[{number}/{len(tasks)}] {_title(task)}") as progress:
             result = measure_task(task, settings, timing=emulated is None, progress=progress)
         if result:
             results.append(result)
@@ -131,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         "results": [result.to_dict() for result in results],
     }
     if args.json:
-        print(json.dumps(record, indent=1))
+        print_json(record)
     else:
         print(_machine_lines(record["machine"], record["after"]))
     for doubt in doubts:
@@ -190,7 +192,7 @@ def _tasks(args: argparse.Namespace) -> Iterator[Task]:
             from tflite_sparse.measure.sweep import masked
 
             for sparsity in args.sweep:
-                model = masked(path, sparsity, args.seed)
+                model = masked(path, sparsity, args.seed, input_size=args.input_size)
                 reference = other or (content if sparsity else None)
                 yield Task(
                     str(path), model, threads, sparsity, against, reference, inputs, reference_label
@@ -318,30 +320,6 @@ def _csv(results: list[Result]) -> str:
     return file.getvalue()
 
 
-class _Progress:
-    """A line on standard error: rewritten in place on a terminal, else written once."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._live = sys.stderr.isatty()
-
-    def __enter__(self) -> Callable[[float], None]:
-        self._show(f"{self._title} ...", end="" if self._live else "\n")
-        return self._update
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._show("\r\x1b[K", end="")
-
-    def _update(self, share: float) -> None:
-        if self._live:
-            self._show(f"\r{self._title} {share:4.0%}", end="")
-
-    @staticmethod
-    def _show(text: str, end: str) -> None:
-        print(text, end=end, file=sys.stderr, flush=True)
-
-
 def _threads(text: str) -> list[int]:
     return numbers(text, int, "numbers from 1 to 1024", lambda number: 1 <= number <= 1024)
 
@@ -351,7 +329,7 @@ def _shares(text: str) -> list[float]:
 
 
 def _modes(text: str) -> list[str]:
-    modes = text.split(",")
+    modes = words(text)
     if any(mode not in MODES for mode in modes) or len(set(modes)) < len(modes):
         raise argparse.ArgumentTypeError(f"expected some of {', '.join(MODES)}, found {text}")
     return modes

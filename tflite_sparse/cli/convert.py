@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from tflite_sparse.cli.json_output import print_json
 
 _KERAS = {".keras", ".h5"}
 
@@ -51,15 +52,16 @@ def run(args: argparse.Namespace) -> int:
     inspection = inspect_model(content)
     totals = inspection.totals
     write_atomically(args.output, content)
-    summary = {
-        "output": str(args.output),
-        "bytes": len(content),
-        "masked": totals.masked,
-        "skipping": totals.skipping,
-        "ideal_speedup": totals.ideal_speedup,
-    }
     if args.json:
-        print(json.dumps(summary))
+        print_json(
+            {
+                "output": str(args.output),
+                "bytes": len(content),
+                "masked": totals.masked,
+                "skipping": totals.skipping,
+                "ideal_speed_up": totals.ideal_speed_up,
+            }
+        )
     else:
         print(f"{args.output}: {inspection.summary}")
     return 0

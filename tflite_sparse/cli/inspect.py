@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from tflite_sparse.cli.json_output import print_json
 
 
 def add_parser(subparsers: Any) -> None:
@@ -53,5 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if args.png is not None:
         paths = write_pictures(inspection, args.png, args.image)
         print(f"{len(paths)} pictures in {args.png}", file=sys.stderr)
-    print(json.dumps(inspection.to_json(), indent=2) if args.json else inspection.to_text())
+    if args.json:
+        print_json(inspection.to_dict())
+    else:
+        print(inspection)
     return 0

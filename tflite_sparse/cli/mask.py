@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-_KINDS = ("conv", "depthwise", "transpose", "add", "pool")
+from tflite_sparse.cli.json_output import print_json
+from tflite_sparse.cli.lists import add_input_size, words
+from tflite_sparse.graph.layers import KINDS
 
 
 def add_parser(subparsers: Any) -> None:
@@ -16,8 +17,8 @@ def add_parser(subparsers: Any) -> None:
         "mask",
         help="make random masks for a model",
         description="Make masks for a model from one random score map (the paper's Algorithm 1), "
-        "to see what a sparsity gains before training for it. By default every convolution is "
-        "masked, depthwise ones too.",
+        "to see what a sparsity gains before training for it. The layers are those that "
+        "training masks by default.",
         epilog="example: tflite-sparse mask model.tflite --sparsity 0.3 --seed 0 "
         "-o model.masks.npz",
     )
@@ -28,49 +29,43 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the score map (default: 0)")
     parser.add_argument(
         "--layers",
-        nargs="+",
-        default=[],
-        metavar="PATTERN",
-        help="only layers whose name matches one of these (* and ?)",
+        type=words,
+        default=["paper"],
+        metavar="L,L",
+        help="paper (all but 1 x 1 convolutions in a residual block's shortcut, the default), all, or "
+        "patterns of names (* and ?)",
     )
     parser.add_argument(
         "--kinds",
-        nargs="+",
-        default=["conv", "depthwise", "transpose"],
-        choices=_KINDS,
-        help="only layers of these kinds (default: conv depthwise transpose)",
+        type=words,
+        default=["conv", "depthwise"],
+        metavar="K,K",
+        help=f"of {', '.join(sorted(set(KINDS.values())))} (default: conv,depthwise)",
     )
-    parser.add_argument(
-        "--paper",
-        action="store_true",
-        help="the paper's rule: 1 x 1 convolutions in a residual block's shortcut stay unmasked",
-    )
+    add_input_size(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="M.masks.npz")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the masks; returns the exit code."""
-    from tflite_sparse.graph import ModelFile, View, choose_layers, fingerprint, image_size
+    from tflite_sparse.graph import ModelFile, choose_layers, fingerprint, image_size, layer_sizes
     from tflite_sparse.masks import propagate_masks
 
     file = ModelFile.read(args.model)
-    layers = choose_layers(file, kinds=args.kinds, patterns=args.layers, shortcuts=not args.paper)
-    views = [View(file, index) for index in range(len(file.model.subgraphs))]
-    shapes = {}
-    for layer in layers:
-        _, height, width, _ = views[layer.subgraph].shape(layer.output)
-        shapes[layer.name] = (height, width)
-    masks = propagate_masks(shapes, image_size(file), args.sparsity, args.seed)
+    rule = args.layers[0] if args.layers in (["paper"], ["all"]) else args.layers
+    sizes = layer_sizes(file, choose_layers(file, rule, kinds=args.kinds))
+    masks = propagate_masks(sizes, args.input_size or image_size(file), args.sparsity, args.seed)
     masks.replace(fingerprint=fingerprint(file)).save(args.output)
-    summary = {
-        "output": str(args.output),
-        "layers": len(masks),
-        "sparsity": masks.sparsity,
-        "seed": args.seed,
-    }
     if args.json:
-        print(json.dumps(summary))
+        print_json(
+            {
+                "output": str(args.output),
+                "layers": len(masks),
+                "sparsity": masks.sparsity,
+                "seed": args.seed,
+            }
+        )
     else:
         print(f"{args.output}: {len(masks)} masks, {masks.sparsity:.1%} of their pixels masked")
     return 0

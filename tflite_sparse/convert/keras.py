@@ -26,8 +26,7 @@ from tflite_sparse.convert.keras_sites import (
     flat,
     masked_calls,
 )
-from tflite_sparse.convert.progress import Progress
-from tflite_sparse.convert.reference import Array, random_array
+from tflite_sparse.convert.reference import Array
 from tflite_sparse.convert.result import (
     TOLERANCES,
     check_masks_present,
@@ -36,7 +35,9 @@ from tflite_sparse.convert.result import (
 )
 from tflite_sparse.errors import ConversionError
 from tflite_sparse.graph.file import ModelFile
+from tflite_sparse.inputs import random_inputs
 from tflite_sparse.masks.mask_set import MaskSet
+from tflite_sparse.progress import Progress
 
 
 def convert_keras(
@@ -141,11 +142,10 @@ def _sample(model: Any, data: RepresentativeData | None) -> list[Array]:
             raise ConversionError("representative_data is empty; expected at least one sample")
         # One picture: a model of open batch becomes a file of batch 1.
         return [value[:1] if spec[0][0] is None else value for value, spec in zip(first, specs)]
-    generator = np.random.default_rng(0)
-    return [
-        random_array(generator, tuple(1 if size is None else size for size in shape), dtype)
-        for shape, dtype in specs
-    ]
+    return random_inputs(
+        {"name": f"input {index}", "shape": [size or 1 for size in shape], "dtype": dtype}
+        for index, (shape, dtype) in enumerate(specs)
+    )
 
 
 def _input_specs(model: Any) -> list[tuple[tuple[int | None, ...], np.dtype[Any]]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
+
+from tflite_sparse.inputs import random_inputs
 
 Array = npt.NDArray[Any]
 
@@ -47,25 +48,5 @@ class Reference:
         return content
 
     def random_inputs(self, seed: int = 0) -> list[Array]:
-        """Normal numbers for float inputs, all values for 8 and 16 bits, else zeros.
-
-        Zeros because wider integers are indices or counts, which random ones
-        would take out of range.
-        """
-        generator = np.random.default_rng(seed)
-        return [
-            random_array(generator, tuple(detail["shape"]), np.dtype(detail["dtype"]))
-            for detail in self.inputs
-        ]
-
-
-def random_array(
-    generator: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Array:
-    """See :meth:`Reference.random_inputs`."""
-    if dtype.kind == "f":
-        return generator.standard_normal(shape).astype(dtype)
-    if dtype.kind in "iu" and dtype.itemsize <= 2:
-        bounds = np.iinfo(dtype)
-        return generator.integers(bounds.min, bounds.max, shape, dtype, endpoint=True)
-    return np.zeros(shape, dtype)
+        """See :func:`tflite_sparse.inputs.random_inputs`."""
+        return random_inputs(self.inputs, seed)

@@ -18,7 +18,6 @@ from tflite_sparse.convert.data import (
 )
 from tflite_sparse.convert.exact import make_masks_exact
 from tflite_sparse.convert.multiply import MaskWriter
-from tflite_sparse.convert.progress import Progress
 from tflite_sparse.convert.quantize import quantize_tflite
 from tflite_sparse.convert.reference import Array
 from tflite_sparse.convert.result import TOLERANCES, check_masks_present, check_result
@@ -36,6 +35,7 @@ from tflite_sparse.errors import ConversionError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.view import View
 from tflite_sparse.masks.mask_set import MaskSet
+from tflite_sparse.progress import Progress
 
 
 def convert_torch(

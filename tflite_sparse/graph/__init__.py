@@ -1,6 +1,6 @@
 """Reading .tflite graphs: the file, its layers, and the masks already in it."""
 
-from tflite_sparse.graph.choose import choose_layers, image_size
+from tflite_sparse.graph.choose import choose_layers, image_size, layer_sizes
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.fingerprint import fingerprint
 from tflite_sparse.graph.layers import Layer, find_layers
@@ -14,4 +14,5 @@ __all__ = [
     "find_layers",
     "fingerprint",
     "image_size",
+    "layer_sizes",
 ]

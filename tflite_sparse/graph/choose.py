@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from tflite_sparse.errors import MaskError, ModelError
 from tflite_sparse.graph.file import ModelFile
-from tflite_sparse.graph.layers import CONVOLUTIONS, KINDS, Layer, find_layers
+from tflite_sparse.graph.layers import KINDS, Layer, find_layers
 from tflite_sparse.graph.view import View
 
 #: How far back from an addition its branches are followed to where they part.
@@ -16,22 +16,19 @@ _MAX_BRANCH_OPS = 24
 
 def choose_layers(
     file: ModelFile,
+    layers: str | Sequence[str] = "paper",
     *,
-    kinds: Collection[str] = CONVOLUTIONS,
-    patterns: Sequence[str] = (),
-    shortcuts: bool = True,
+    kinds: Collection[str] = ("conv", "depthwise"),
 ) -> list[Layer]:
-    """The layers of a model to mask.
+    """The layers of a model to mask, chosen and named as ``ActivationSparsifier`` does.
 
     Layers of a single pixel are never chosen: there is nothing to skip in them.
 
     Args:
         file: the model.
+        layers: ``"paper"``: all but 1 x 1 convolutions in the shortcut of a residual block;
+            ``"all"``; or one or several shell patterns of names (``*`` and ``?``).
         kinds: of ``conv``, ``depthwise``, ``transpose``, ``add``, ``pool``.
-        patterns: keep only layers with a name that matches one of these shell
-            patterns (``*`` and ``?``).
-        shortcuts: whether 1 x 1 convolutions in the shortcut of a residual block
-            count. The paper leaves them unmasked.
 
     Raises:
         MaskError: an unknown kind, a pattern that matches nothing, or no layer left.
@@ -41,25 +38,31 @@ def choose_layers(
     if unknown:
         raise MaskError(f"unknown layer kind {sorted(unknown)[0]!r}; known are {sorted(known)}")
     views = [View(file, index) for index in range(len(file.model.subgraphs))]
-    layers = [
+    found = [
         layer
         for layer in find_layers(file)
         if layer.kind in kinds and _pixels(views[layer.subgraph], layer) > 1
     ]
-    for pattern in patterns:
-        if not any(_matches(layer, pattern) for layer in layers):
-            raise MaskError(
-                f"no layer of {file.where} matches {pattern!r}; tflite-sparse inspect lists them"
-            )
-    chosen = [
-        layer
-        for layer in layers
-        if (not patterns or any(_matches(layer, pattern) for pattern in patterns))
-        and (shortcuts or not is_shortcut(views[layer.subgraph], layer))
-    ]
-    if not chosen:
+    if layers == "paper":
+        found = [layer for layer in found if not is_shortcut(views[layer.subgraph], layer)]
+    elif layers != "all":
+        patterns = [layers] if isinstance(layers, str) else layers
+        for pattern in patterns:
+            if not any(_matches(layer, pattern) for layer in found):
+                raise MaskError(
+                    f"no layer of {file.where} matches {pattern!r}; tflite-sparse inspect lists them"
+                )
+        found = [layer for layer in found if any(_matches(layer, p) for p in patterns)]
+    if not found:
         raise MaskError(f"{file.where} has no layer of the kinds {sorted(kinds)} to mask")
-    return chosen
+    return found
+
+
+def layer_sizes(file: ModelFile, layers: Iterable[Layer]) -> dict[str, tuple[int, int]]:
+    """``{layer: (H, W)}``: the output resolutions of layers."""
+    views = [View(file, index) for index in range(len(file.model.subgraphs))]
+    shapes = {layer.name: views[layer.subgraph].shape(layer.output) for layer in layers}
+    return {name: (height, width) for name, (_, height, width, _) in shapes.items()}
 
 
 def image_size(file: ModelFile) -> tuple[int, int]:
@@ -69,7 +72,10 @@ def image_size(file: ModelFile) -> tuple[int, int]:
         shape = view.shape(int(tensor))
         if len(shape) == 4:
             return shape[1], shape[2]
-    raise ModelError(f"{file.where} has no input [N, H, W, C] to draw a score map for")
+    raise ModelError(
+        f"{file.where} has no input [N, H, W, C] to draw a score map for; give its size, such as that "
+        "of the first layers' outputs, as input_size (--input-size)"
+    )
 
 
 def is_shortcut(view: View, layer: Layer) -> bool:

@@ -48,7 +48,7 @@ class LayerInfo:
         """Masked pixels over all pixels, in [0, 1]."""
         return 1.0 - self.kept / self.total
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain values, the mask itself left out."""
         values = {field: getattr(self, field) for field in self.__dataclass_fields__}
         del values["mask"]
@@ -66,7 +66,7 @@ class Totals:
         macs_dense: multiply-accumulates of the convolutions without masks.
         macs_kept: those left when masked pixels are skipped; unlike the sum over the layers it counts
             what a mask saves in the layers before its own.
-        ideal_speedup: macs_dense / macs_kept: the speed-up if nothing else took time.
+        ideal_speed_up: macs_dense / macs_kept: the speed-up if nothing else took time.
     """
 
     layers: int
@@ -74,7 +74,7 @@ class Totals:
     skipping: int
     macs_dense: int
     macs_kept: int
-    ideal_speedup: float
+    ideal_speed_up: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Inspection:
             skipping=sum(layer.skips is True for layer in self.layers),
             macs_dense=dense,
             macs_kept=kept,
-            ideal_speedup=dense / kept if kept else 1.0,
+            ideal_speed_up=dense / kept if kept else 1.0,
         )
 
     @property
@@ -119,20 +119,20 @@ class Inspection:
         skipped = f"{totals.skipping} of them skipped by the engine"
         if self.engine:
             skipped = f"all counted as skipped, as the engine could not be asked ({self.engine})"
-        return f"{totals.masked} masks, {skipped}, ideal speed-up {totals.ideal_speedup:.2f}x"
+        return f"{totals.masked} masks, {skipped}, ideal speed-up {totals.ideal_speed_up:.2f}x"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {
             "model": self.model,
             "fingerprint": self.fingerprint,
             "input_shape": list(self.input_shape),
             "engine": self.engine,
-            "layers": [layer.to_json() for layer in self.layers],
+            "layers": [layer.to_dict() for layer in self.layers],
             "totals": asdict(self.totals),
         }
 
-    def to_text(self) -> str:
+    def __str__(self) -> str:
         """A table for a terminal."""
         rows = [
             (

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tflite_sparse.errors import DelegateError, MaskError
+from tflite_sparse.inputs import random_inputs
 from tflite_sparse.measure.cold import Cold, measure_cold
 from tflite_sparse.measure.macs import count_macs
 from tflite_sparse.measure.rounds import measure
@@ -17,7 +18,6 @@ from tflite_sparse.measure.variants import (
     Variant,
     difference,
     load_variant,
-    random_inputs,
     set_inputs,
 )
 from tflite_sparse.report import Profile, SparsityReport
@@ -157,7 +157,9 @@ def measure_task(
         load_variant(settings.runtime, mode, task.content, task.threads, label=task.label)
         for mode in settings.modes
     ]
-    inputs = task.inputs or random_inputs(variants[0], settings.seed)
+    inputs = task.inputs or random_inputs(
+        variants[0].interpreter.get_input_details(), settings.seed
+    )
     report = next(variant.report for variant in variants if variant.report)
     if not report.layers and task.sparsity is None:
         raise MaskError(

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflite_sparse.errors import DelegateError
+from tflite_sparse.inputs import random_inputs
 from tflite_sparse.measure.compiled import find_bench_runtime
 from tflite_sparse.measure.environment import peak_memory_mb, reset_peak_memory
-from tflite_sparse.measure.variants import load_variant, random_inputs, set_inputs
+from tflite_sparse.measure.variants import load_variant, set_inputs
 from tflite_sparse.runtime import Runtime
 
 
@@ -53,7 +54,7 @@ def _main() -> None:
     content = Path(path).read_bytes()
     before = reset_peak_memory()
     variant = load_variant(runtime, mode, content, int(threads), label=path)
-    set_inputs(variant, random_inputs(variant, seed=0))
+    set_inputs(variant, random_inputs(variant.interpreter.get_input_details()))
     first_ms = variant.run_ms()
     print(json.dumps({"load_ms": variant.load_ms, "first_ms": first_ms,
                       "memory_mb": peak_memory_mb() - before}))  # fmt: skip

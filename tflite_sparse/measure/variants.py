@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.errors import ModelError, OptionError
+from tflite_sparse.errors import DelegateError, ModelError, OptionError
 from tflite_sparse.interpreter import Interpreter
 from tflite_sparse.measure.compiled import COMPILED, CompiledInterpreter
 from tflite_sparse.report import SparsityReport
@@ -47,9 +47,13 @@ class Variant:
     report: SparsityReport | None
 
     def run_ms(self) -> float:
-        """One inference; its time in milliseconds."""
+        """One inference; its time in milliseconds. DelegateError if an operation fails."""
         start = time.perf_counter_ns()
-        self.interpreter.invoke()
+        try:
+            self.interpreter.invoke()
+        except RuntimeError as error:
+            text = " ".join(str(error).split())
+            raise DelegateError(f"{self.name}: the inference failed: {text}") from error
         return (time.perf_counter_ns() - start) / 1e6
 
     def outputs(self) -> Arrays:
@@ -113,28 +117,6 @@ def set_inputs(variant: Variant, inputs: Arrays) -> None:
                 f"{list(value.shape)}"
             )
         variant.interpreter.set_tensor(detail["index"], value)
-
-
-def random_inputs(variant: Variant, seed: int) -> Arrays:
-    """Inputs for a model: floats in [0, 1), integers over the whole range of their type."""
-    generator = np.random.default_rng(seed)
-    inputs: Arrays = []
-    for detail in variant.interpreter.get_input_details():
-        shape, dtype = tuple(detail["shape"]), np.dtype(detail["dtype"])
-        if dtype.kind == "f":
-            inputs.append(generator.random(shape, np.float32).astype(dtype))
-        elif dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            inputs.append(
-                generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
-            )
-        elif dtype.kind == "b":
-            inputs.append(generator.integers(0, 2, shape).astype(np.bool_))
-        else:
-            raise ModelError(
-                f"input {detail['name']!r} is of type {dtype}; only numbers can be made up for it"
-            )
-    return inputs
 
 
 def difference(expected: Arrays, found: Arrays) -> tuple[float, bool]:
