@@ -196,6 +196,19 @@ TEST(PlainDelegate, Runs) {
   }
 }
 
+TEST(Plugin, RefusesToRunWithOtherShapesThanTheInterpreter) {
+  FakeModel model;
+  const int input = model.AddTensor("input", kTfLiteFloat32, 8);
+  const int output = model.AddTensor("output", kTfLiteFloat32, 4);
+  model.AddNode(kTfLiteBuiltinAbs, nullptr, input, output);
+  const Delegate delegate = Create();
+  ASSERT_EQ(model.Apply(delegate.get()), kTfLiteOk);
+  for (int i = 0; i < 2; i++) {
+    EXPECT_EQ(model.Invoke(), kTfLiteError);
+    EXPECT_THAT(model.errors().back(), HasSubstr("shape of tensor 1"));
+  }
+}
+
 TEST(Plugin, LeavesStrangersAlone) {
   TfLiteDelegate stranger = {};
   EXPECT_EQ(tflite_sparse_report(&stranger), nullptr);
