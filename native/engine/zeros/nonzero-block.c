@@ -1,0 +1,300 @@
+#include "native/engine/zeros/nonzero-block.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "native/engine/zeros/nonzero-gemm.h"
+#include "native/engine/zeros/nonzero-lists.h"
+#include "xnnpack/math.h"
+
+enum { kAlignment = 64, kLineFloats = 16 };
+
+// Lists of so few channels that finding their ends costs more than they save.
+static const size_t kFewestListChannels = 32;
+
+// Fewer rows share no weights.
+static const size_t kFewestRows = 4;
+
+static size_t align(size_t bytes) { return round_up_po2(bytes, kAlignment); }
+
+static const uint16_t* counts_of(const uint8_t* lists) {
+  return (const uint16_t*)lists;
+}
+
+void nonzero_gemm_lay_out_lists(struct nonzero_gemm* gemm, size_t num_rows,
+                                size_t cache_bytes) {
+  const struct nonzero_kernels* kernels = gemm->kernels;
+  const size_t blocks =
+      min(divide_round_up(gemm->num_outputs, kernels->nr), kernels->max_blocks);
+  // A third of the cache is for sums and lists on their way.
+  const size_t in_cache =
+      cache_bytes * 2 / 3 / (blocks * kernels->nr * sizeof(float));
+  gemm->list_channels =
+      // Weights that are read once or so gain nothing from a cache.
+      num_rows < kFewestRows
+          ? NONZERO_LIST_MAX_CHANNELS
+          : max(kFewestListChannels,
+                min(in_cache / 32 * 32, NONZERO_LIST_MAX_CHANNELS));
+  gemm->num_lists = divide_round_up(gemm->num_channels, gemm->list_channels);
+  gemm->counts_bytes =
+      round_up_po2((gemm->num_lists + 1) * sizeof(uint16_t), 8);
+  gemm->lists_bytes = gemm->counts_bytes + round_up_po2(gemm->num_channels, 8);
+}
+
+void nonzero_lists_make(const struct nonzero_gemm* gemm, const float* channels,
+                        uint8_t* lists) {
+  uint16_t* counts = (uint16_t*)lists;
+  uint8_t* places = lists + gemm->counts_bytes;
+  size_t total = 0;
+  for (size_t c = 0; c < gemm->num_channels; c += gemm->list_channels) {
+    const size_t count = gemm->list(
+        channels + c, min(gemm->list_channels, gemm->num_channels - c),
+        places + c);
+    *counts++ = (uint16_t)count;
+    total += count;
+  }
+  *counts = (uint16_t)total;
+}
+
+// Walks through the input rows under one tap.
+struct tap_walk {
+  const struct nonzero_input* input;
+  const void* const* pointer;
+  // What leads from the last row of a tile to the first of the next.
+  size_t skip;
+  size_t row_in_tile;
+  const void* row;
+};
+
+static struct tap_walk walk_under_tap(const struct nonzero_gemm* gemm,
+                                      const struct nonzero_input* input,
+                                      size_t row_start, size_t tap) {
+  struct tap_walk walk = {.input = input};
+  if (input->pointers == NULL) {
+    walk.row =
+        (const void*)((uintptr_t)input->rows + row_start * input->row_bytes);
+    return walk;
+  }
+  const size_t mr = input->tile_rows;
+  walk.row_in_tile = row_start % mr;
+  walk.pointer = input->pointers +
+                 (row_start / mr * gemm->num_taps + tap) * mr +
+                 walk.row_in_tile;
+  walk.skip = (gemm->num_taps - 1) * mr;
+  return walk;
+}
+
+// The next row; NULL where there is nothing but zeros.
+static const float* next_row(struct tap_walk* walk) {
+  if (walk->pointer == NULL) {
+    const void* row = walk->row;
+    walk->row = (const void*)((uintptr_t)row + walk->input->row_bytes);
+    return row;
+  }
+  const void* row = *walk->pointer++;
+  if (++walk->row_in_tile == walk->input->tile_rows) {
+    walk->row_in_tile = 0;
+    walk->pointer += walk->skip;
+  }
+  return row == walk->input->zero
+             ? NULL
+             : (const void*)((uintptr_t)row + walk->input->offset);
+}
+
+// What lies in the scratch memory of a block of rows.
+struct scratch {
+  // Lists of the rows, of products of one tap.
+  uint8_t* lists;
+  struct nonzero_visit* visits;
+  float* sums;
+};
+
+static size_t own_lists_bytes(const struct nonzero_gemm* gemm,
+                              size_t num_rows) {
+  return gemm->num_taps == 1 ? align(num_rows * gemm->lists_bytes) : 0;
+}
+
+static size_t visits_bytes(size_t num_rows) {
+  return align(num_rows * sizeof(struct nonzero_visit));
+}
+
+static struct scratch lay_out(const struct nonzero_gemm* gemm, size_t num_rows,
+                              void* memory) {
+  uint8_t* bytes = memory;
+  struct scratch scratch;
+  scratch.lists = bytes;
+  bytes += own_lists_bytes(gemm, num_rows);
+  scratch.visits = (struct nonzero_visit*)bytes;
+  scratch.sums = (float*)(bytes + visits_bytes(num_rows));
+  return scratch;
+}
+
+size_t nonzero_block_scratch_bytes(const struct nonzero_gemm* gemm,
+                                   size_t num_rows, size_t num_outputs) {
+  return own_lists_bytes(gemm, num_rows) + visits_bytes(num_rows) +
+         align(num_rows * round_up(num_outputs, gemm->kernels->nr) *
+               sizeof(float));
+}
+
+// Numbers of rows from their addresses, without a division.
+struct row_numbers {
+  uintptr_t first;
+  uint64_t reciprocal;
+};
+
+static struct row_numbers number_rows(const struct nonzero_input* input) {
+  return (struct row_numbers){
+      .first = (uintptr_t)input->rows,
+      .reciprocal = UINT64_MAX / input->row_bytes + 1,
+  };
+}
+
+// Exact, as rows lie whole row_bytes apart.
+static size_t row_number(const struct row_numbers* numbers, const void* row) {
+  const uint64_t distance = (uintptr_t)row - numbers->first;
+  return (size_t)(((unsigned __int128)distance * numbers->reciprocal) >> 64);
+}
+
+static struct nonzero_block_work list_rows(const struct nonzero_gemm* gemm,
+                                           const struct nonzero_input* input,
+                                           size_t row_start, size_t num_rows,
+                                           uint8_t* lists) {
+  struct tap_walk walk = walk_under_tap(gemm, input, row_start, /*tap=*/0);
+  size_t num_rows_read = 0;
+  size_t num_nonzeros = 0;
+  for (size_t r = 0; r < num_rows; r++, lists += gemm->lists_bytes) {
+    const float* row = next_row(&walk);
+    if (row != NULL) {
+      nonzero_lists_make(gemm, row, lists);
+      num_rows_read++;
+      num_nonzeros += counts_of(lists)[gemm->num_lists];
+    }
+  }
+  return (struct nonzero_block_work){num_rows_read * gemm->num_lists,
+                                     num_nonzeros};
+}
+
+// A quarter of the rows, those in the middle, stand for all.
+static struct nonzero_block_work count_windows(
+    const struct nonzero_gemm* gemm, const struct nonzero_input* input,
+    size_t row_start, size_t num_rows) {
+  const struct row_numbers numbers = number_rows(input);
+  const size_t num_counted = divide_round_up(num_rows, 4);
+  const size_t first = row_start + (num_rows - num_counted) / 2;
+  size_t num_rows_read = 0;
+  size_t num_nonzeros = 0;
+  for (size_t tap = 0; tap < gemm->num_taps; tap++) {
+    struct tap_walk walk = walk_under_tap(gemm, input, first, tap);
+    for (size_t r = 0; r < num_counted; r++) {
+      const float* row = next_row(&walk);
+      if (row != NULL) {
+        const uint8_t* lists =
+            input->lists + row_number(&numbers, row) * gemm->lists_bytes;
+        num_rows_read++;
+        num_nonzeros += counts_of(lists)[gemm->num_lists];
+      }
+    }
+  }
+  return (struct nonzero_block_work){
+      num_rows_read * gemm->num_lists * num_rows / num_counted,
+      num_nonzeros * num_rows / num_counted};
+}
+
+struct nonzero_block_work nonzero_block_look(const struct nonzero_gemm* gemm,
+                                             const struct nonzero_input* input,
+                                             size_t row_start, size_t num_rows,
+                                             void* memory) {
+  return gemm->num_taps == 1 ? list_rows(gemm, input, row_start, num_rows,
+                                         lay_out(gemm, num_rows, memory).lists)
+                             : count_windows(gemm, input, row_start, num_rows);
+}
+
+// Lists what there is to add for one tap and block of channels. The first pass
+// visits every row: it is what writes the sums.
+static size_t find_visits(const struct nonzero_gemm* gemm,
+                          const struct nonzero_input* input,
+                          const struct row_numbers* numbers,
+                          const struct scratch* scratch, size_t row_start,
+                          size_t num_rows, size_t tap, size_t list,
+                          bool is_first) {
+  struct tap_walk walk = walk_under_tap(gemm, input, row_start, tap);
+  const bool has_own_lists = gemm->num_taps == 1;
+  const size_t lists_bytes = gemm->lists_bytes;
+  const size_t channel = list * gemm->list_channels;
+  const size_t places = gemm->counts_bytes + channel;
+  struct nonzero_visit* visit = scratch->visits;
+  for (size_t r = 0; r < num_rows; r++) {
+    const float* row = next_row(&walk);
+    visit->row = (uint32_t)r;
+    visit->count = 0;
+    if (row != NULL) {
+      const uint8_t* lists =
+          has_own_lists ? scratch->lists + r * lists_bytes
+                        : input->lists + row_number(numbers, row) * lists_bytes;
+      visit->count = counts_of(lists)[list];
+      visit->places = lists + places;
+      visit->values = row + channel;
+    }
+    visit += visit->count != 0 || is_first;
+  }
+  return (size_t)(visit - scratch->visits);
+}
+
+void nonzero_block_run(const struct nonzero_gemm* gemm,
+                       const struct nonzero_input* input,
+                       const struct nonzero_output* output, size_t row_start,
+                       size_t num_rows, size_t output_start, size_t num_outputs,
+                       void* memory) {
+  const struct scratch scratch = lay_out(gemm, num_rows, memory);
+  const struct row_numbers numbers = number_rows(input);
+  const struct nonzero_kernels* kernels = gemm->kernels;
+  const size_t nr = kernels->nr;
+  const size_t weight_stride = nr * (1 + gemm->num_taps * gemm->num_channels);
+  const size_t num_blocks = divide_round_up(num_outputs, nr);
+  const size_t num_passes = divide_round_up(num_blocks, kernels->max_blocks);
+  const size_t sums_row = num_blocks * nr;
+  const float* weights = gemm->weights + output_start / nr * weight_stride;
+
+  const size_t lines = gemm->list_channels / kLineFloats;
+  bool is_first = true;
+  for (size_t tap = 0; tap < gemm->num_taps; tap++) {
+    for (size_t list = 0; list < gemm->num_lists; list++) {
+      const size_t num_visits =
+          find_visits(gemm, input, &numbers, &scratch, row_start, num_rows, tap,
+                      list, is_first);
+      const size_t channel =
+          tap * gemm->num_channels + list * gemm->list_channels;
+      for (size_t p = 0; p < num_passes; p++) {
+        // As equal as can be: 5 blocks are 3 and 2, not 4 and 1.
+        const size_t begin = p * num_blocks / num_passes;
+        const size_t end = (p + 1) * num_blocks / num_passes;
+        const float* block_weights = weights + begin * weight_stride;
+        float* sums = scratch.sums + begin * nr;
+        const struct nonzero_pass pass = {
+            .visits = scratch.visits,
+            .num_visits = num_visits,
+            .weights = block_weights + nr + channel * nr,
+            .weight_stride = weight_stride,
+            .from = is_first ? block_weights : sums,
+            .from_row = is_first ? 0 : sums_row,
+            .from_stride = is_first ? weight_stride : nr,
+            .sums = sums,
+            .sums_row = sums_row,
+            .fetch_ahead = num_rows * input->row_bytes / sizeof(float),
+            .fetch_lines = input->pointers == NULL && p == 0 ? lines : 0,
+        };
+        kernels->pass[end - begin - 1](&pass);
+      }
+      is_first = false;
+    }
+  }
+  for (size_t r = 0; r < num_rows; r++) {
+    const size_t row = row_start + r;
+    const size_t place = output->places == NULL ? row : output->places[row];
+    kernels->clamp(
+        scratch.sums + r * sums_row, num_outputs, gemm->min, gemm->max,
+        (float*)((uintptr_t)output->rows + place * output->row_bytes) +
+            output_start);
+  }
+}

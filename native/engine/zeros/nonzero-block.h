@@ -1,0 +1,107 @@
+// Convolutions and matrix products that multiply only nonzero activations: a
+// block of rows at a time.
+
+#ifndef TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_BLOCK_H_
+#define TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_BLOCK_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "native/engine/zeros/nonzero-gemm.h"
+#include "native/engine/zeros/nonzero-lists.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A row's count has 16 bits.
+#define NONZERO_MAX_CHANNELS UINT16_MAX
+
+// One group of a convolution, or a matrix product.
+struct nonzero_gemm {
+  const struct nonzero_kernels* kernels;
+  nonzero_list_fn list;
+  size_t num_taps;
+  // At most NONZERO_MAX_CHANNELS.
+  size_t num_channels;
+  size_t num_outputs;
+  // As upstream packs them: for each NR outputs, bias[NR], then for each tap
+  // and channel NR weights.
+  const float* weights;
+  float min;
+  float max;
+
+  // Set by nonzero_gemm_lay_out_lists: channels of a list, lists of a row, and
+  // their bytes; first come `counts_bytes` of counts.
+  size_t list_channels;
+  size_t num_lists;
+  size_t counts_bytes;
+  size_t lists_bytes;
+};
+
+// The input rows of a product.
+struct nonzero_input {
+  // Row 0 of the stored rows, from this group's first channel on, and the bytes
+  // from row to row.
+  const void* rows;
+  size_t row_bytes;
+  // Where the row under a tap of an output row lies: upstream's indirection
+  // buffer, [tile][tap][tile_rows], of pointers that are `zero`, or lie
+  // `offset` bytes before the row. NULL: output row r reads stored row r.
+  const void* const* pointers;
+  size_t tile_rows;
+  const void* zero;
+  size_t offset;
+  // Lists of the stored rows. Of products of one tap they are made on the way.
+  const uint8_t* lists;
+};
+
+// Where the output rows go.
+struct nonzero_output {
+  // Row 0, from this group's first output on.
+  float* rows;
+  size_t row_bytes;
+  // The stored row of each computed one; NULL: the same.
+  const uint32_t* places;
+};
+
+// Chooses how long lists are, for products of `num_rows` rows: so that the
+// weights that a pass reads stay in a first-level cache of so many bytes.
+void nonzero_gemm_lay_out_lists(struct nonzero_gemm* gemm, size_t num_rows,
+                                size_t cache_bytes);
+
+// Makes the lists of a row from its channels: counts, of each list and of all,
+// then the lists, in gemm->lists_bytes.
+void nonzero_lists_make(const struct nonzero_gemm* gemm, const float* channels,
+                        uint8_t* lists);
+
+// Bytes of memory that nonzero_block_run needs for so many rows and outputs.
+size_t nonzero_block_scratch_bytes(const struct nonzero_gemm* gemm,
+                                   size_t num_rows, size_t num_outputs);
+
+// What a block has to do, counted or, for windows, estimated from some rows.
+struct nonzero_block_work {
+  size_t num_visits;
+  size_t num_nonzeros;
+};
+
+// What `num_rows` rows from `row_start` on have to do. Of products of one tap
+// this makes the lists, and `scratch` keeps them for nonzero_block_run.
+struct nonzero_block_work nonzero_block_look(const struct nonzero_gemm* gemm,
+                                             const struct nonzero_input* input,
+                                             size_t row_start, size_t num_rows,
+                                             void* scratch);
+
+// Computes `num_outputs` outputs from `output_start`, a multiple of NR, of
+// these rows.
+void nonzero_block_run(const struct nonzero_gemm* gemm,
+                       const struct nonzero_input* input,
+                       const struct nonzero_output* output, size_t row_start,
+                       size_t num_rows, size_t output_start, size_t num_outputs,
+                       void* scratch);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif
+
+#endif  // TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_BLOCK_H_

@@ -1,0 +1,36 @@
+// Vectors of LANES floats, and what all kernels of an instruction set share.
+
+#ifndef TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_VECTOR_H_
+#define TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_VECTOR_H_
+
+#include <stddef.h>
+#include <string.h>
+
+typedef float VECTOR
+    __attribute__((ext_vector_type(LANES), aligned(sizeof(float))));
+
+#define EACH(i, count) \
+  _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++)
+
+// NaN stays NaN, as in upstream's kernels.
+static inline VECTOR clamp(VECTOR x, float min, float max) {
+  const VECTOR low = min;
+  const VECTOR high = max;
+  x = x < low ? low : x;
+  return x > high ? high : x;
+}
+
+static inline void clamp_sums(const float* sums, size_t count, float min,
+                              float max, float* output) {
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    *(VECTOR*)(output + i) = clamp(*(const VECTOR*)(sums + i), min, max);
+  }
+  if (i != count) {
+    // Sums go on to the end of a block; outputs do not.
+    const VECTOR last = clamp(*(const VECTOR*)(sums + i), min, max);
+    memcpy(output + i, &last, (count - i) * sizeof(float));
+  }
+}
+
+#endif  // TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_VECTOR_H_
