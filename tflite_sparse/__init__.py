@@ -23,6 +23,7 @@ from tflite_sparse.errors import (
 )
 
 if TYPE_CHECKING:
+    from tflite_sparse.activity import ActivityReport, LayerActivity
     from tflite_sparse.convert import apply_masks
     from tflite_sparse.convert.keras import convert_keras
     from tflite_sparse.convert.torch import convert_torch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tflite_sparse.interpreter import Interpreter
     from tflite_sparse.litert import compile_model, litert_environment
     from tflite_sparse.masks import MaskSet, lattice_masks, propagate_masks
+    from tflite_sparse.measure.activity import measure_activity
     from tflite_sparse.report import LayerReport, NodeLeft, OpTime, Profile, SparsityReport
 
 _HOME = {
@@ -44,6 +46,9 @@ _HOME = {
     "MaskSet": "masks",
     "delegate_library": "delegate",
     "load_delegate": "delegate",
+    "measure_activity": "measure.activity",
+    "ActivityReport": "activity",
+    "LayerActivity": "activity",
     "LayerReport": "report",
     "NodeLeft": "report",
     "OpTime": "report",
@@ -52,9 +57,11 @@ _HOME = {
 }
 
 __all__ = [
+    "ActivityReport",
     "ConversionError",
     "DelegateError",
     "Interpreter",
+    "LayerActivity",
     "LayerReport",
     "MaskError",
     "MaskSet",
@@ -74,6 +81,7 @@ __all__ = [
     "lattice_masks",
     "litert_environment",
     "load_delegate",
+    "measure_activity",
     "propagate_masks",
 ]
 

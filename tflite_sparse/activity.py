@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tflite_sparse.errors import OptionError
 from tflite_sparse.figures import new_figure, to_png
-from tflite_sparse.table import format_table
+from tflite_sparse.table import format_table, shorten
 
 Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
@@ -117,7 +117,7 @@ class ActivityReport:
         """The table, one row per layer, and the totals."""
         rows = [
             (
-                layer.layer,
+                shorten(layer.layer),
                 layer.op,
                 f"{layer.zeros:.1%}",
                 f"{layer.zeros_std:.1%}",

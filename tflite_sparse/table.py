@@ -31,3 +31,8 @@ def format_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> st
         ]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
+
+
+def shorten(name: str) -> str:
+    """A name cut in its middle to at most 48 characters: converters join all that they fused."""
+    return name if len(name) <= 48 else f"{name[:22]}...{name[-23:]}"

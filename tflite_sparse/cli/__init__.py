@@ -1,4 +1,4 @@
-"""The command line: `tflite-sparse convert | mask | inspect | run | bench`.
+"""The command line: `tflite-sparse convert | mask | inspect | activity | run | bench`.
 
 Exit codes: 0 done; 1 the work failed; 2 bad usage or bad input; 130 interrupted.
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from tflite_sparse.graph.layers import CONVOLUTIONS
 from tflite_sparse.masks.mask_set import Mask
-from tflite_sparse.table import format_table
+from tflite_sparse.table import format_table, shorten
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Inspection:
         """A table for a terminal."""
         rows = [
             (
-                layer.name if len(layer.name) <= 48 else f"{layer.name[:22]}...{layer.name[-23:]}",
+                shorten(layer.name),
                 layer.kind,
                 "x".join(map(str, layer.shape[1:])),
                 "x".join(map(str, layer.kernel)) if layer.kernel else None,
