@@ -170,6 +170,7 @@ test-aarch64: wheel wheel-aarch64 emulator models native-aarch64-benchmarks $(CP
 
 native-test-%: emulator sources
 	$(BAZEL) test $(BAZEL_FLAGS) --config=aarch64 --test_env=TFLITE_SPARSE_GRAPHS=20 \
+	  --test_tag_filters=-x86_64 \
 	  --test_timeout=1200 --run_under="$$($(BIN)/python tools/emulator.py command $*)" \
 	  //native/tests/... //native/delegate/...
 
