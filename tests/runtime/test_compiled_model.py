@@ -3,12 +3,17 @@
 What it does where it can, tests/litert has.
 """
 
+import subprocess
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 import tflite_sparse as ts
-from tests.runtime.models import SMALL, content
+from tests.litert.c_example import build, litert_folder
+from tests.runtime.models import SMALL, content, inputs, run
 from tflite_sparse.runtime import find_runtime
+from tools.fetch_models import fetched
 
 NOT_INSTALLED = r"ai-edge-litert 2\.2 or newer is not installed; .*pip install ai-edge-litert"
 TOO_OLD = r"ai-edge-litert {} cannot .* expected ai-edge-litert 2\.2 or newer: pip install"
@@ -59,5 +64,22 @@ def test_what_came_to_be_is_looked_at_too(version, monkeypatch):
 def test_the_interpreter_that_the_error_points_to_works(runtime):
     interpreter = ts.Interpreter(model_content=content(SMALL), runtime=runtime)
     interpreter.allocate_tensors()
-    interpreter.invoke()
-    assert np.ptp(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])) > 0
+    outputs = run(interpreter, inputs(interpreter))
+    assert any(np.ptp(output) > 0 for output in outputs)
+
+
+def test_c_example(version, tmp_path):
+    if version is None or version < (2, 1):
+        assert not find_spec("ai_edge_litert") or not (litert_folder() / "libLiteRt.so").exists()
+        return
+    program = build(tmp_path / "run")
+    np.zeros((1, 128, 128, 3), np.float32).tofile(tmp_path / "inputs")
+    command = [program, fetched(SMALL), tmp_path / "inputs", tmp_path / "outputs"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if version < (2, 2):
+        assert done.returncode == 1
+        assert "Use ai-edge-litert 2.2 or 2.3" in done.stderr
+        assert not (tmp_path / "outputs").exists()
+    else:
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "outputs").stat().st_size == 4 * 896 * (16 + 1)
