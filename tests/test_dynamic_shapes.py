@@ -101,3 +101,9 @@ def test_commands_take_them(content, tmp_path, capsys):
     assert UNKNOWN in capsys.readouterr().out
     sweep = ["--sweep", "0", "--rounds", "1", "--no-cold"]
     assert main(["bench", path, "--input", values, *sweep]) == 0
+
+
+def test_compiled_model_says_what_to_do(content):
+    """LiteRT gives no such graph to a delegate from outside, and compiles nothing then."""
+    with pytest.raises(ts.ModelError, match=r"known only while it runs, .* fixed ones"):
+        ts.compile_model(model_content=content("flatten"))
