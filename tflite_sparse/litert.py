@@ -147,15 +147,11 @@ def compile_model(
             if accelerator.error():
                 raise DelegateError(f"{label}: {accelerator.error()}") from error
             text = " ".join(str(error).split())
-            if accelerator.delegate() is not None:
-                raise ModelError(
-                    f"{label}: LiteRT cannot apply the sparse delegate to the model: {text}. If "
-                    "shapes of its tensors are known only while it runs, as with an open batch "
-                    "size before a Reshape, convert it with fixed ones; "
-                    "tflite_sparse.Interpreter runs it as it is"
-                ) from error
             raise ModelError(
-                f"{label}: LiteRT refuses the model, for a reason on standard error: {text}"
+                f"{label}: LiteRT refuses the model, for a reason on standard error: {text}. If "
+                "shapes of its tensors are known only while it runs, as with an open batch size "
+                "before a Reshape, convert it with fixed ones, or run it in "
+                "tflite_sparse.Interpreter"
             ) from error
         delegate = accelerator.delegate()
         if delegate is None:
