@@ -11,9 +11,11 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.runtime.models import content
 from tflite_sparse.cli import main
+from tflite_sparse.measure import rounds, variants
 from tools.fetch_models import fetched
 from tools.make_models import made
 
@@ -104,6 +106,65 @@ def test_against_a_file_and_two_numbers_of_threads():
     assert results[0]["variants"][-1]["name"] == "reference"
     assert results[0]["reference"] == str(fetched(DENSE))
     assert [result["report"]["num_threads"] for result in results] == [1, 2]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    photo = Image.open(fetched("astronaut"))
+    for index in range(3):
+        photo.crop((0, 0, 200 + 50 * index, 300)).save(folder / f"{index}.png")
+    return folder
+
+
+def test_several_pictures_take_turns(pictures, capsys, monkeypatch):
+    seen = []
+    set_inputs = variants.set_inputs
+    monkeypatch.setattr(
+        rounds, "set_inputs", lambda v, x: (seen.append((v.name, x[0].sum())), set_inputs(v, x))
+    )
+    arguments = ["bench", str(made(MASKED)), *QUICK, "--no-cold", "--mode", "compact"]
+    assert main([*arguments, "--input", str(pictures), "--range", "-1,1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    (result,) = json.loads(out)["results"]
+    assert (result["input"], result["samples"], result["rounds"]) == (str(pictures), 3, 6)
+    assert [row["latency"]["samples"] for row in result["variants"]] == [3, 3]
+    assert "random numbers" not in err
+    # Both variants run on the same picture in each round: two rounds of each of three.
+    turns = seen[-12:]
+    for first, second in zip(turns[::2], turns[1::2]):
+        assert {first[0], second[0]} == {"compact", "stock"}
+        assert first[1] == second[1]
+    sums = [turn[1] for turn in turns[::2]]
+    assert sums[:3] == sums[3:]
+    assert len(set(sums)) == 3
+
+
+def test_random_numbers_are_a_warning(capsys):
+    arguments = ["bench", str(made(MASKED)), *QUICK, "--no-cold", "--mode", "compact"]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert "input: random numbers (seed 0), 1 sample" in out
+    assert "warning: " in err
+    assert "give one with --input" in err
+
+
+def test_wrong_outputs_on_any_picture_are_found(pictures, capsys, monkeypatch):
+    right, last = variants.Variant.outputs, []
+
+    def wrong(variant):
+        values = right(variant)
+        if variant.name == "compact":
+            last.append(1)
+            if len(last) == 3:
+                values[0] = values[0] + 1
+        return values
+
+    monkeypatch.setattr(variants.Variant, "outputs", wrong)
+    arguments = ["bench", str(made(MASKED)), *QUICK, "--no-cold", "--input", str(pictures)]
+    assert main(arguments) == 1
+    assert "mode=compact gives other outputs" in capsys.readouterr().err
 
 
 def test_under_litert_compiled_model_beside_its_own():

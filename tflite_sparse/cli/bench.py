@@ -6,35 +6,40 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tflite_sparse.cli.input_arguments import SCALING_HELP, add_input_arguments, scaling
 from tflite_sparse.cli.json_output import print_json
 from tflite_sparse.cli.lists import add_input_size, numbers, words
 from tflite_sparse.errors import DelegateError, OptionError
 from tflite_sparse.figures import require_matplotlib
-from tflite_sparse.files import read_array, write_atomically
+from tflite_sparse.files import write_atomically
+from tflite_sparse.inputs import Scaling, read_samples
 from tflite_sparse.measure import environment
 from tflite_sparse.measure.case import Result, Settings, Task, measure_task
 from tflite_sparse.measure.compiled import COMPILED, find_bench_runtime
 from tflite_sparse.measure.plot import plot_speed_up
-from tflite_sparse.measure.variants import MODES, STOCK
+from tflite_sparse.measure.variants import MODES, STOCK, Arrays
 from tflite_sparse.progress import Progress
 from tflite_sparse.runtime import RUNTIME_NAMES
 from tflite_sparse.table import format_table
 from tflite_sparse.verify import verify_model
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   tflite-sparse bench masked.tflite
   tflite-sparse bench model.tflite --sweep 0,0.1,0.2,0.3,0.4,0.5 --plot speedup.png
   tflite-sparse bench masked.tflite --against model.tflite --threads 1,2,4 --cpu 0-3 --json
 
 Variants are timed in interleaved rounds on the same input, after it was checked that they give the
-same outputs. Speed-ups carry a 95% interval (block bootstrap over the rounds). `ideal` is
+same outputs. With several samples (a folder, or an array with more than one along its first axis) each
+round takes the next, and median, p10 and p90 are over the samples. Speed-ups carry a 95% interval (block bootstrap over the rounds). `ideal` is
 1 / (1 - share of multiply-accumulates masked), `reached` the speed-up as a share of it.
+
+{SCALING_HELP}
 
 exit codes: 0 done; 1 outputs differ, or the figures would mean nothing (emulation); 2 bad usage or
 bad input; 130 interrupted, nothing written
@@ -77,7 +82,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="per table, default 10")
     parser.add_argument("--rounds", type=int, help="rounds per table, instead of --seconds")
     parser.add_argument("--warmup", type=int, default=3, help="inferences first, default 3")
-    parser.add_argument("--input", type=Path, metavar="F.npy", help="default: random numbers")
+    add_input_arguments(
+        parser,
+        required=False,
+        what="picture, folder of pictures, or .npy file; default: random numbers",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of masks, input and order, default 0")
     parser.add_argument("--cpu", type=_cpus, metavar="N,N-N", help="stay on these cpus")
     parser.add_argument(
@@ -180,23 +189,27 @@ def _tasks(args: argparse.Namespace) -> Iterator[Task]:
             raise OptionError(f"--against: expected stock, off or a .tflite file, found {against}")
         other = _read(Path(against))
         against, reference_label = STOCK, against
-    inputs = [read_array(args.input)] if args.input else None
+    fed: dict[str, Any] = {"reference_label": reference_label, "source": str(args.input)}
     for path in map(Path, args.models):
         content = _read(path)
+        if args.input:
+            fed["samples"] = _samples(args.input, str(path), scaling(args))
         for threads in args.threads:
             if args.sweep is None:
-                yield Task(
-                    str(path), content, threads, None, against, other, inputs, reference_label
-                )
+                yield Task(str(path), content, threads, None, against, other, **fed)
                 continue
             from tflite_sparse.measure.sweep import masked
 
             for sparsity in args.sweep:
                 model = masked(path, sparsity, args.seed, input_size=args.input_size)
                 reference = other or (content if sparsity else None)
-                yield Task(
-                    str(path), model, threads, sparsity, against, reference, inputs, reference_label
-                )
+                yield Task(str(path), model, threads, sparsity, against, reference, **fed)
+
+
+def _samples(
+    source: Path, model: str, scaled: Scaling
+) -> Callable[[list[dict[str, Any]]], list[Arrays]]:
+    return lambda details: [[value] for value in read_samples(source, details, model, scaled)]
 
 
 def _read(path: Path) -> bytes:
@@ -243,11 +256,13 @@ def _table(result: Result) -> str:
     headers = ("variant", "median ms", "p10", "p90", "mean", "speed-up", "reached", "load ms",
                "first ms", "memory MB")  # fmt: skip
     skipped = sum(layer.accelerated for layer in result.report.layers)
+    samples = "1 sample" if result.samples == 1 else f"{result.samples} samples"
     lines = [
         f"\n{_title(result.task)}",
         f"{result.mac_sparsity:.1%} of {result.macs / 1e6:.1f} M multiply-accumulates masked: ideal "
         f"speed-up {result.ideal:.2f}; {skipped} of {len(result.report.layers)} masked layers "
         f"skip; {result.rounds} rounds{reference}",
+        f"input: {result.input}, {samples}",
         format_table(headers, rows),
     ]
     if result.profile:
@@ -283,6 +298,8 @@ def _csv(results: list[Result]) -> str:
             "threads",
             "mac_sparsity",
             "ideal",
+            "input",
+            "samples",
             "variant",
             "median_ms",
             "p10_ms",
@@ -306,6 +323,8 @@ def _csv(results: list[Result]) -> str:
                     result.task.threads,
                     result.mac_sparsity,
                     result.ideal,
+                    result.input,
+                    result.samples,
                     row.name,
                     row.latency.median,
                     row.latency.p10,

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from tflite_sparse.errors import DelegateError, MaskError
 from tflite_sparse.inputs import random_inputs
 from tflite_sparse.measure.cold import Cold, measure_cold
 from tflite_sparse.measure.macs import count_macs
-from tflite_sparse.measure.rounds import measure
+from tflite_sparse.measure.rounds import Series, measure
 from tflite_sparse.measure.statistics import Ratio, Summary, speed_up, summarize
 from tflite_sparse.measure.variants import (
     STOCK,
@@ -54,7 +56,9 @@ class Task:
         sparsity: what the masks were made with, if they were made up; else None.
         against: "stock" or "off": how the reference runs.
         reference: a model to run as the reference instead of `content` itself.
-        inputs: values of the model's inputs; random ones if None.
+        samples: gives the inputs to run on, from the details of the model's inputs; random numbers
+            if None.
+        source: what those are, for people.
         reference_label: the reference's name or path, if it is another file.
     """
 
@@ -64,7 +68,8 @@ class Task:
     sparsity: float | None = None
     against: str = STOCK
     reference: bytes | None = None
-    inputs: Arrays | None = None
+    samples: Callable[[list[dict[str, Any]]], Sequence[Arrays]] | None = None
+    source: str = ""
     reference_label: str = ""
 
 
@@ -73,7 +78,8 @@ class Row:
     """Figures of one variant.
 
     Attributes:
-        latency: in milliseconds.
+        latency: in milliseconds: of single inferences, or where there are several samples of each
+            sample's median.
         speed_up: over the reference.
         cold: start-up cost, if it was measured.
         max_error: largest difference of its outputs from those of `off`: relative to the largest
@@ -95,6 +101,8 @@ class Result:
         macs: multiply-accumulates of one inference without masks.
         mac_sparsity: share of them that the masks make unnecessary.
         rounds: how many rounds were made.
+        input: what the variants were fed with, for people.
+        samples: how many inputs that are.
         report: what the delegate did in the first mode that skips.
         profile: time per operation in that mode, if asked for.
         doubts: why figures or outputs should be looked at again.
@@ -104,6 +112,8 @@ class Result:
     macs: int
     mac_sparsity: float
     rounds: int
+    input: str
+    samples: int
     rows: tuple[Row, ...]
     report: SparsityReport
     profile: Profile | None
@@ -126,6 +136,8 @@ class Result:
             "mac_sparsity": self.mac_sparsity,
             "ideal_speed_up": self.ideal,
             "rounds": self.rounds,
+            "input": self.input,
+            "samples": self.samples,
             "variants": [
                 {**asdict(row), "reached": row.speed_up.value / self.ideal} for row in self.rows
             ],
@@ -157,24 +169,26 @@ def measure_task(
         load_variant(settings.runtime, mode, task.content, task.threads, label=task.label)
         for mode in settings.modes
     ]
-    inputs = task.inputs or random_inputs(
-        variants[0].interpreter.get_input_details(), settings.seed
-    )
+    details = variants[0].interpreter.get_input_details()
+    if task.samples is None:
+        source = f"random numbers (seed {settings.seed})"
+        samples: Sequence[Arrays] = [random_inputs(details, settings.seed)]
+    else:
+        source, samples = task.source, task.samples(details)
     report = next(variant.report for variant in variants if variant.report)
     if not report.layers and task.sparsity is None:
         raise MaskError(
             f"{task.label} has no masks, so there is nothing to skip; write some into it with "
             "`tflite-sparse convert`, or measure made-up ones: --sweep 0,0.3,0.5"
         )
-    errors, doubts = _verify(task, settings, variants, inputs)
+    errors, doubts = _verify(task, settings, variants, samples)
     if not timing:
         return None
     reference = _reference(task, settings, variants)
     everyone = variants if reference in variants else [*variants, reference]
-    for variant in everyone:
-        set_inputs(variant, inputs)
     series = measure(
         everyone,
+        samples,
         warmup=settings.warmup,
         seconds=settings.seconds,
         rounds=settings.rounds,
@@ -190,7 +204,7 @@ def measure_task(
         rows.append(
             Row(
                 name=variant.name,
-                latency=summarize(figures.samples),
+                latency=summarize(_latencies(figures, len(samples))),
                 speed_up=speed_up(base, figures.rounds),
                 cold=measure_cold(settings.runtime, mode, content, task.threads)
                 if settings.cold
@@ -205,11 +219,19 @@ def measure_task(
         macs=macs,
         mac_sparsity=min(saved / macs, 0.999) if macs else 0.0,
         rounds=len(base),
+        input=source,
+        samples=len(samples),
         rows=tuple(rows),
         report=report,
-        profile=_profile(task, settings, inputs) if settings.profile else None,
+        profile=_profile(task, settings, samples[0]) if settings.profile else None,
         doubts=tuple(doubts),
     )
+
+
+def _latencies(figures: Series, samples: int) -> list[float]:
+    if samples == 1:
+        return figures.samples
+    return [float(np.median(figures.rounds[index::samples])) for index in range(samples)]
 
 
 def _reference(task: Task, settings: Settings, variants: list[Variant]) -> Variant:
@@ -228,7 +250,7 @@ def _reference(task: Task, settings: Settings, variants: list[Variant]) -> Varia
 
 
 def _verify(
-    task: Task, settings: Settings, variants: Sequence[Variant], inputs: Arrays
+    task: Task, settings: Settings, variants: Sequence[Variant], samples: Sequence[Arrays]
 ) -> tuple[dict[str, float], list[str]]:
     """Largest differences by variant, and doubts about the stock runtime's outputs."""
     written = next((variant for variant in variants if variant.name == "off"), None)
@@ -236,28 +258,38 @@ def _verify(
         written = load_variant(
             settings.runtime, "off", task.content, task.threads, label=task.label
         )
-    set_inputs(written, inputs)
-    written.run_ms()
-    expected = written.outputs()
-    errors: dict[str, float] = {}
+    errors = dict.fromkeys((variant.name for variant in variants), 0.0)
+    differing: set[str] = set()
+    for inputs in samples:
+        expected = _outputs(written, inputs)
+        for variant in variants:
+            error, allowed = difference(expected, _outputs(variant, inputs))
+            errors[variant.name] = max(errors[variant.name], error)
+            if not allowed:
+                differing.add(variant.name)
+    for name in sorted(differing - {STOCK}):
+        raise DelegateError(
+            f"{task.label}: mode={name} gives other outputs than the multiply as written (largest "
+            f"difference {errors[name]:.3g}); please report this with the model"
+        )
     doubts = []
-    for variant in variants:
-        set_inputs(variant, inputs)
-        variant.run_ms()
-        errors[variant.name], allowed = difference(expected, variant.outputs())
-        if allowed:
-            continue
-        if variant.name != STOCK:
-            raise DelegateError(
-                f"{task.label}: mode={variant.name} gives other outputs than the multiply as "
-                f"written (largest difference {errors[variant.name]:.3g}); please report this "
-                "with the model"
-            )
+    if STOCK in differing:
         doubts.append(
             f"{task.label}: outputs of {settings.runtime.name}'s built-in kernels differ from ours "
             f"by up to {errors[STOCK]:.3g}; in 8-bit models kernels may round differently"
         )
+    if task.samples is None:
+        doubts.append(
+            f"{task.label}: random numbers stand in for its input; how much there is to skip, and so "
+            "the latency, depends on the input: give one with --input"
+        )
     return errors, doubts
+
+
+def _outputs(variant: Variant, inputs: Arrays) -> Arrays:
+    set_inputs(variant, inputs)
+    variant.run_ms()
+    return variant.outputs()
 
 
 def _profile(task: Task, settings: Settings, inputs: Arrays) -> Profile:

@@ -87,7 +87,13 @@ class CompiledInterpreter:
 
 
 def _details(names: list[str], details: dict[str, Any]) -> list[dict[str, Any]]:
+    # LiteRT does not tell the quantisation: none, as an Interpreter's details would say.
     return [
-        {**details[name], "index": index, "dtype": np.dtype(details[name]["dtype"])}
+        {
+            "quantization": (0.0, 0),
+            **details[name],
+            "index": index,
+            "dtype": np.dtype(details[name]["dtype"]),
+        }
         for index, name in enumerate(names)
     ]

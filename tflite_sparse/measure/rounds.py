@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tflite_sparse.measure.variants import Variant
+from tflite_sparse.measure.variants import Arrays, Variant, set_inputs
 
 # A turn is long enough that the clock and the call do not matter, and short enough that what
 # disturbs the machine disturbs all variants of a round.
@@ -22,7 +22,7 @@ class Series:
 
     Attributes:
         rounds: the median of each round's turn; equal positions of two variants were measured
-            next to each other.
+            next to each other, on the same input.
         samples: of single inferences.
     """
 
@@ -32,6 +32,7 @@ class Series:
 
 def measure(
     variants: Sequence[Variant],
+    samples: Sequence[Arrays] = (),
     *,
     warmup: int,
     seconds: float,
@@ -41,17 +42,20 @@ def measure(
     least_runs: int = 1,
     progress: Callable[[float], None] = lambda share: None,
 ) -> list[Series]:
-    """Time the variants in rounds, in a new random order each round.
+    """Time the variants in rounds, in a new random order each round and on the next sample.
 
     A turn starts with inferences that are not counted: they bring the variant's weights back into
     the caches, from where the others have pushed them. So figures are those of a program that runs
     this model again and again.
 
     Args:
-        variants: with their inputs set.
+        variants: the ways of running a model.
+        samples: inputs; round i runs on sample i modulo their number. If there are none, the
+            variants' inputs are set and stay as they are.
         warmup: inferences of each before the first round.
-        seconds: how long to measure, if `rounds` is None; at least 5 rounds are made.
-        rounds: how many rounds instead.
+        seconds: how long to measure, if `rounds` is None; at least 5 rounds are made, and one of
+            each sample.
+        rounds: how many rounds of each sample instead.
         seed: of the order.
         settle: inferences at the start of a turn that are not counted.
         least_runs: inferences of a turn that are counted, at least.
@@ -59,6 +63,8 @@ def measure(
     """
     runs = []
     for variant in variants:
+        if samples:
+            set_inputs(variant, samples[0])
         for _ in range(warmup):
             variant.run_ms()
         fitting = round(_TURN_MS / max(variant.run_ms(), 1e-3))
@@ -67,14 +73,17 @@ def measure(
     generator = np.random.default_rng(seed)
     start = time.monotonic()
     done = 0
-    while done < rounds if rounds is not None else done < 5 or time.monotonic() - start < seconds:
+    least = max(5, len(samples)) if rounds is None else rounds * max(len(samples), 1)
+    while done < least or (rounds is None and time.monotonic() - start < seconds):
         for index in generator.permutation(len(variants)):
+            if len(samples) > 1:
+                set_inputs(variants[index], samples[done % len(samples)])
             for _ in range(settle):
                 variants[index].run_ms()
             turn = [variants[index].run_ms() for _ in range(runs[index])]
             series[index].rounds.append(float(np.median(turn)))
             series[index].samples += turn
         done += 1
-        share = done / rounds if rounds is not None else (time.monotonic() - start) / seconds
-        progress(min(1.0, share))
+        elapsed = (time.monotonic() - start) / seconds if rounds is None else 1.0
+        progress(min(1.0, done / least, elapsed))
     return series
