@@ -11,7 +11,7 @@ from benchmarks import networks
 from tests.convert.small_models import SmallModel
 from tests.runtime.models import MASKED_INT8, inputs, run
 from tests.runtime.models import content as model_content
-from tflite_sparse.convert.reference import Reference
+from tflite_sparse.convert.checking import Reference
 from tflite_sparse.graph import ModelFile, find_layers
 from tflite_sparse.measure.sweep import masked, random_masks
 from tools.fetch_models import fetched

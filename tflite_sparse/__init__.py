@@ -25,19 +25,19 @@ from tflite_sparse.errors import (
 if TYPE_CHECKING:
     from tflite_sparse.activity import ActivityReport, LayerActivity
     from tflite_sparse.convert import apply_masks
-    from tflite_sparse.convert.keras import convert_keras
-    from tflite_sparse.convert.torch import convert_torch
     from tflite_sparse.delegate import delegate_library, load_delegate
     from tflite_sparse.interpreter import Interpreter
+    from tflite_sparse.keras.conversion import convert as convert_keras
     from tflite_sparse.litert import compile_model, litert_environment
     from tflite_sparse.masks import MaskSet, lattice_masks, propagate_masks
     from tflite_sparse.measure.activity import measure_activity
     from tflite_sparse.report import LayerReport, NodeLeft, OpTime, Profile, SparsityReport
+    from tflite_sparse.torch.conversion import convert as convert_torch
 
 _HOME = {
     "apply_masks": "convert",
-    "convert_keras": "convert.keras",
-    "convert_torch": "convert.torch",
+    "convert_keras": "keras.conversion:convert",
+    "convert_torch": "torch.conversion:convert",
     "lattice_masks": "masks",
     "propagate_masks": "masks",
     "Interpreter": "interpreter",
@@ -89,7 +89,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    module, _, attribute = _HOME[name].partition(":")
+    value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute or name)
     globals()[name] = value
     return value
 

@@ -11,7 +11,7 @@ import numpy as np
 from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.keras_network import resnet
 from examples.fashion_mnist.runs import Run
-from tflite_sparse.training.keras import ActivationSparsifier
+from tflite_sparse.keras import ActivationSparsifier
 
 
 class KerasTrainer:

@@ -10,7 +10,7 @@ from torch import nn
 from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.networks import NETWORKS
 from examples.fashion_mnist.runs import Run
-from tflite_sparse.training.torch import ActivationSparsifier
+from tflite_sparse.torch import ActivationSparsifier
 
 
 class TorchTrainer:

@@ -3,8 +3,7 @@
 import numpy as np
 
 import tflite_sparse as ts
-from tflite_sparse.convert.check import check_masked_pixels
-from tflite_sparse.convert.reference import Reference
+from tflite_sparse.convert.checking import Reference, check_masked_pixels
 from tflite_sparse.graph import ModelFile, View, find_layers
 from tflite_sparse.masks import propagate_masks
 

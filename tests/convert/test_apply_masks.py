@@ -9,8 +9,7 @@ from ai_edge_litert import schema_py_generated as fb
 from small_models import SmallModel, chain
 
 from tflite_sparse import MaskSet, apply_masks
-from tflite_sparse.convert.check import check_masked_pixels
-from tflite_sparse.convert.reference import Reference
+from tflite_sparse.convert.checking import Reference, check_masked_pixels
 from tflite_sparse.errors import ConversionError, MaskError, ModelError
 from tflite_sparse.graph import ModelFile, View, find_layers, fingerprint
 

@@ -6,7 +6,7 @@ from expectations import assert_masked, assert_skipped, kinds_of
 
 import tflite_sparse as ts
 from tflite_sparse import MaskSet, apply_masks
-from tflite_sparse.convert.reference import Reference
+from tflite_sparse.convert.checking import Reference
 from tflite_sparse.graph import ModelFile, View, choose_layers
 from tflite_sparse.inspection import inspect_model
 from tflite_sparse.masks import propagate_masks

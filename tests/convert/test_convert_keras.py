@@ -9,9 +9,9 @@ from expectations import assert_masked, assert_skipped, kinds_of, masks_for, mas
 from keras import layers
 
 from tflite_sparse import convert_keras
-from tflite_sparse.convert.keras_layer import ActivationMask
-from tflite_sparse.convert.reference import Reference
+from tflite_sparse.convert.checking import Reference
 from tflite_sparse.errors import ConversionError, MaskError, OptionError
+from tflite_sparse.keras import ActivationMask
 
 MASK = np.random.default_rng(0).random((8, 8)) < 0.6
 
@@ -234,13 +234,15 @@ def test_a_layer_that_runs_twice_is_refused():
         convert(keras.Model(inputs, twice(twice(inputs))), {"twice": MASK})
 
 
-def test_an_activation_layer_shared_by_convolutions_is_refused():
+def test_an_activation_layer_shared_by_convolutions():
+    """It is 0 at 0, so the mask stands before it."""
     inputs = layers.Input((8, 8, 3))
     relu = layers.ReLU(name="shared")
     x = relu(layers.Conv2D(4, 1, name="one")(inputs))
     x = relu(layers.Conv2D(4, 1, name="two")(x))
-    with pytest.raises(MaskError, match="'shared' behind 'one' is used more than once"):
-        convert(keras.Model(inputs, x), {"one": MASK})
+    content = convert(keras.Model(inputs, x), {"one": MASK})
+    assert_masked(content, {"one": MASK})
+    assert_skipped(content, {"one": MASK})
 
 
 def test_a_mask_that_stands_behind_no_convolution_is_refused_by_name():

@@ -10,10 +10,10 @@ from torch import nn
 from torch_networks import ResNet18, YoloV5n, conv_shapes, settled
 
 from tflite_sparse import convert_torch
+from tflite_sparse.convert.checking import Reference
 from tflite_sparse.convert.quantize import quantize_tflite
-from tflite_sparse.convert.reference import Reference
-from tflite_sparse.convert.torch_layer import ActivationMask
 from tflite_sparse.errors import ConversionError, MaskError, OptionError
+from tflite_sparse.torch import ActivationMask
 
 MASK = np.random.default_rng(0).random((8, 8)) < 0.6
 

@@ -355,7 +355,7 @@ def test_an_unwritable_output_is_one_line(model, sidecar, tmp_path, capsys):
 def test_a_saved_keras_model_converts(tmp_path, capsys):
     import keras
 
-    from tflite_sparse.convert.keras_layer import ActivationMask
+    from tflite_sparse.keras import ActivationMask
 
     inputs = keras.layers.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)

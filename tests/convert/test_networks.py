@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import networks
 
 from tflite_sparse import MaskSet
-from tflite_sparse.convert.reference import Reference
+from tflite_sparse.convert.checking import Reference
 
 
 def test_masks_by_the_papers_rule_and_on_every_layer():

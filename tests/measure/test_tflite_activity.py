@@ -15,7 +15,7 @@ import tflite_sparse as ts
 from tests.convert.small_models import SmallModel
 from tests.runtime.models import content
 from tflite_sparse.cli import main
-from tflite_sparse.convert.reference import Reference
+from tflite_sparse.convert.checking import Reference
 from tools.fetch_models import fetched
 
 POINT = 3

@@ -11,8 +11,8 @@ from torch import nn
 from training_networks import SIZE, Residual, bars
 
 from tflite_sparse.errors import MaskError
+from tflite_sparse.torch import ActivationSparsifier
 from tflite_sparse.training import search_masks
-from tflite_sparse.training.torch import ActivationSparsifier
 
 
 def _train(rank, mask_source, seed):

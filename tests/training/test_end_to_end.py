@@ -34,8 +34,8 @@ def run(content, images, **options):
 
 def assert_the_trainers_numbers(content, expected):
     """Single precision sums in another order: 1e-4 of the largest logit."""
-    for sparsity in ("off", "insert", "compact"):
-        found, report = run(content, IMAGES, sparsity=sparsity)
+    for mode in ("off", "insert", "compact"):
+        found, report = run(content, IMAGES, mode=mode)
         assert len(report.layers) == len(SHAPES)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
         assert (found.argmax(1) == expected.argmax(1)).all()
@@ -52,7 +52,7 @@ def trained():
 
 
 def ts_torch(model):
-    from tflite_sparse.training.torch import ActivationSparsifier
+    from tflite_sparse.torch import ActivationSparsifier
 
     return ActivationSparsifier(model, SIZE, 0.4, 60)
 
@@ -88,7 +88,7 @@ def test_masks_given_beside_the_trained_ones(trained):
 def test_keras():
     import keras
 
-    from tflite_sparse.training.keras import ActivationSparsifier
+    from tflite_sparse.keras import ActivationSparsifier
 
     keras.utils.set_random_seed(0)
     sparsifier = ActivationSparsifier(keras_residual(), SIZE, 0.4, 30)

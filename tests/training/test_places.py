@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tflite_sparse.errors import MaskError, OptionError
-from tflite_sparse.training.torch import ActivationSparsifier
+from tflite_sparse.torch import ActivationSparsifier
 
 sys.path.append(str(Path(__file__).parents[1] / "convert"))
 from torch_networks import ResNet18, YoloV5n
@@ -146,7 +146,7 @@ def shared_norm():
     [
         (Residual, {"sparsity": {"stm": 0.5}}, r"'stm' matches none.*'stem', 'reduce'"),
         (Residual, {"layers": ["stemm"]}, r"'stemm' matches none.*'stem', 'reduce'"),
-        (Residual, {"layers": lambda name, _: False}, r"chooses none of the 4 convolutions"),
+        (Residual, {"layers": lambda name, _: False}, r"chooses none of the 4 layers"),
         (lambda: nn.Sequential(nn.Linear(4, 4)), {}, "Sequential has no Conv2d"),
         (
             lambda: nn.Sequential(nn.Conv2d(3, 4, SIZE)),
@@ -158,8 +158,8 @@ def shared_norm():
             {},
             r"does not run on inputs of the shapes \[\[1, 3, 16, 16\]\].*input_size",
         ),
-        (shared, {}, r"'0' of Sequential runs 2 times.*layers="),
-        (shared_norm, {}, r"'0' of Sequential belongs behind '1', which runs 2 times"),
+        (shared, {}, r"'0' runs 2 times.*layers="),
+        (shared_norm, {}, r"'0' belongs behind '1', which runs 2 times"),
         (lambda: Chain(lambda m, x: torch.sigmoid(x)), {}, r"'first'.*sigmoid.*make it a layer"),
         (
             lambda: Chain(lambda m, x: F.batch_norm(x, m.bn.running_mean, m.bn.running_var)),
@@ -192,7 +192,7 @@ def test_options(options, text):
 
 def test_a_size_that_changes_from_batch_to_batch():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
-    ActivationSparsifier(model, 16, 0.5, 100)  # dense still, and already refused
+    ActivationSparsifier(model, 16, 0.5, 100, layers="all")  # dense still, and already refused
     with pytest.raises(MaskError, match=r"'0' has the size \[16, 16\].*\[2, 4, 12, 12\].*resize"):
         model(torch.zeros(2, 3, 12, 12))
 

@@ -9,8 +9,8 @@ from torch import nn
 from training_networks import SIZE, Residual, bars, keras_residual, train
 
 from tflite_sparse.errors import MaskError, OptionError
+from tflite_sparse.torch import ActivationSparsifier
 from tflite_sparse.training import search_masks
-from tflite_sparse.training.torch import ActivationSparsifier
 
 
 def frozen(**options):
@@ -60,7 +60,7 @@ def test_the_loss_sees_the_model_with_each_candidate():
 
 
 def test_the_same_candidates_in_keras():
-    from tflite_sparse.training.keras import ActivationSparsifier as KerasSparsifier
+    from tflite_sparse.keras import ActivationSparsifier as KerasSparsifier
 
     ours = KerasSparsifier(keras_residual(), SIZE, 0.5, 10, dense_until=0, freeze_from=0)
     losses = iter([2.0, 1.0, 3.0])

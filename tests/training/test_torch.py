@@ -11,8 +11,8 @@ from training_networks import SHAPES, SIZE, Residual, bars, logits, train
 
 from tflite_sparse import propagate_masks
 from tflite_sparse.errors import MaskError
+from tflite_sparse.torch import ActivationSparsifier
 from tflite_sparse.training.schedule import Schedule
-from tflite_sparse.training.torch import ActivationSparsifier
 
 
 def sparsifier_of(model, sparsity=0.5, total_steps=20, **options):
@@ -123,7 +123,7 @@ def test_no_gradient_reaches_masked_pixels():
 
 def test_infinite_values_do_not_pass_a_mask():
     model = nn.Sequential(nn.Conv2d(1, 1, 1))
-    sparsifier = ActivationSparsifier(model, 4, 0.5, 1, 0, 0)
+    sparsifier = ActivationSparsifier(model, 4, 0.5, 1, 0, 0, layers="all")
     output = model(torch.full((1, 1, 4, 4), torch.inf))[0, 0]
     mask = tensors(sparsifier.masks())["0"]
     assert (output[~mask] == 0).all()

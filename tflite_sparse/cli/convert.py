@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _from_tflite(args: argparse.Namespace) -> bytes:
     from tflite_sparse.convert import apply_masks
-    from tflite_sparse.convert.check import check_masked_pixels
+    from tflite_sparse.convert.checking import check_masked_pixels
     from tflite_sparse.errors import ConversionError, OptionError
     from tflite_sparse.masks import MaskSet
 
@@ -97,8 +97,8 @@ def _from_keras(args: argparse.Namespace) -> bytes:
         raise OptionError(
             f"reading {args.model} needs Keras: pip install 'tflite-sparse[keras]'"
         ) from error
-    import tflite_sparse.convert.keras_layer  # noqa: F401 - registers ActivationMask for loading
-    from tflite_sparse.convert.keras import convert_keras
+    import tflite_sparse.keras  # noqa: F401 - registers ActivationMask for loading
+    from tflite_sparse import convert_keras
     from tflite_sparse.errors import ModelError
     from tflite_sparse.files import read_array
     from tflite_sparse.masks import MaskSet

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tflite_sparse.convert.exact import make_masks_exact
 from tflite_sparse.convert.multiply import NUMPY_TYPES, MaskWriter
-from tflite_sparse.convert.resolve import resolve_names
+from tflite_sparse.convert.names import resolve_names
 from tflite_sparse.errors import ConversionError, MaskError
 from tflite_sparse.graph.file import ModelFile, Source
 from tflite_sparse.graph.fingerprint import fingerprint

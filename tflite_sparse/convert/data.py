@@ -8,9 +8,8 @@ from typing import Any, Union
 
 import numpy as np
 
-from tflite_sparse.convert.reference import Array
-from tflite_sparse.errors import ConversionError, MaskError, OptionError
-from tflite_sparse.masks.mask_set import Mask
+from tflite_sparse.convert.checking import Array
+from tflite_sparse.errors import ConversionError, OptionError
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 
@@ -44,19 +43,6 @@ def check_quantization(quantize: str | None, data: RepresentativeData | None) ->
         raise OptionError(
             "quantize='int8' needs representative_data: an array [N, ...] of inputs as the model "
             "will see them, or an iterable of samples (about 100 give good ranges)"
-        )
-
-
-def check_keeps_some(name: str, mask: Mask) -> None:
-    """Refuse a mask that leaves nothing of its layer, which converters fold away.
-
-    Raises:
-        MaskError: names the layer.
-    """
-    if not mask.any():
-        raise MaskError(
-            f"the mask of layer {name!r} keeps no pixel, so the layer's output is zero throughout; "
-            "remove the layer from the model, or keep a pixel"
         )
 
 

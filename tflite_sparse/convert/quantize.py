@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tflite_sparse.convert.checking import Array
 from tflite_sparse.convert.exact import make_masks_exact
-from tflite_sparse.convert.reference import Array
 from tflite_sparse.errors import ConversionError
 from tflite_sparse.graph.file import ModelFile
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tflite_sparse.graph.file import ModelFile
@@ -22,21 +23,19 @@ CONVOLUTIONS = frozenset({"conv", "depthwise", "transpose"})
 #: Operators of one input that keep every pixel to itself.
 _ACTIVATIONS = frozenset(
     {
-        "RELU",
-        "RELU6",
-        "RELU_N1_TO_1",
-        "RELU_0_TO_1",
-        "LEAKY_RELU",
-        "PRELU",
-        "ELU",
-        "GELU",
-        "HARD_SWISH",
-        "LOGISTIC",
-        "TANH",
+        *("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "ELU", "GELU"),
+        *("HARD_SWISH", "LOGISTIC", "TANH", "EXP", "LOG", "ABS", "NEG", "SIGN", "SQUARE", "SQRT"),
+        *("RSQRT", "CEIL", "FLOOR", "ROUND", "SIN", "COS"),
     }
 )
-# Of which a gate g(x) in x * g(x) is made: sigmoid, or relu6(x + 3) / 6.
-_GATE_ARITHMETIC = frozenset({"ADD", "MUL", "DIV", "MAXIMUM", "MINIMUM"})
+#: Operators of several, of which activations are made too: x * sigmoid(x), or a threshold.
+_ARITHMETIC = frozenset(
+    {
+        *("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"),
+        *("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL"),
+        *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT", "SELECT", "SELECT_V2"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -88,11 +87,7 @@ def subgraph_layers(view: View) -> list[Layer]:
         if any(view.is_constant(tensor) for tensor in _activation_inputs(view, op, kind)):
             continue  # arithmetic on a constant, such as x + 3, not a layer
         chain = [view.op_outputs(op)[0]]
-        while True:
-            step = _activation_after(view, chain[-1])
-            if step is None:
-                break
-            ops, output = step
+        for ops, output in _activations_after(view, chain[0]):
             gates.update(ops)
             chain.append(output)
         multiply = _mask_of(view, chain[-1])
@@ -124,44 +119,60 @@ def _mask_of(view: View, tensor: int) -> MaskMultiply | None:
     return multiply if multiply is not None and multiply.input == tensor else None
 
 
-def _activation_after(view: View, tensor: int) -> tuple[list[int], int] | None:
-    """The activation that alone reads ``tensor``: its operators and its output."""
-    if tensor in view.outputs:
-        return None
-    consumers = view.consumers.get(tensor, [])
-    if len(consumers) == 1:
-        (op,) = consumers
-        if view.op_kind(op) in _ACTIVATIONS and view.op_inputs(op)[0] == tensor:
-            return [op], view.op_outputs(op)[0]
-        return None
-    return _gated(view, tensor, consumers) if len(consumers) == 2 else None
+def _activations_after(view: View, tensor: int) -> Iterator[tuple[list[int], int]]:
+    """The activations that alone read ``tensor``, one after another: operators and output.
+
+    Arithmetic with constants counts where an activation follows it, as in log(1 + exp(x)).
+    """
+    ops: list[int] = []
+    while True:
+        step = _elementwise_after(view, tensor)
+        if step is None:
+            return
+        ops += step[0]
+        tensor = step[1]
+        if len(step[0]) > 1 or view.op_kind(step[0][0]) in _ACTIVATIONS:
+            yield ops, tensor
+            ops = []
 
 
-def _gated(view: View, tensor: int, consumers: list[int]) -> tuple[list[int], int] | None:
-    """``tensor * g(tensor)``, as SiLU and decomposed hard-swish are written."""
-    product = next((op for op in consumers if view.op_kind(op) == "MUL"), None)
-    for op in consumers:
-        gate = [op]
-        while gate[-1] != product and _is_gate_step(view, gate[-1]):
-            value = view.op_outputs(gate[-1])[0]
-            following = view.consumers.get(value, [])
-            if value in view.outputs or len(following) != 1:
-                break
-            if view.op_kind(following[0]) == "MUL" and set(view.op_inputs(following[0])) == {
-                tensor,
-                value,
-            }:
-                return [*gate, following[0]], view.op_outputs(following[0])[0]
-            gate.append(following[0])
+def _elementwise_after(view: View, tensor: int) -> tuple[list[int], int] | None:
+    """The fewest operators that alone read ``tensor`` and compute one other from it and constants.
+
+    Each keeps every pixel to itself. Several do where the tensor is read more than once, as in
+    ``x * sigmoid(x)``.
+    """
+    known: set[int] = set()
+    ops: list[int] = []
+    waiting: set[int] = set()
+    last = tensor
+    while last not in view.outputs:
+        known.add(last)
+        waiting |= set(view.consumers.get(last, []))
+        if not waiting:
+            break
+        # Operators are in the order of execution, so what this one reads is known by now.
+        op = min(waiting)
+        waiting.remove(op)
+        outputs = view.op_outputs(op)
+        computed = {value for value in view.op_inputs(op) if not view.is_constant(value)}
+        if (
+            view.op_kind(op) not in _ACTIVATIONS | _ARITHMETIC
+            or not computed <= known
+            or len(outputs) != 1
+            or view.shape(outputs[0]) != view.shape(tensor)
+            or _is_mask(view, op)
+        ):
+            break
+        last = outputs[0]
+        ops.append(op)
+        if not waiting:
+            return ops, last
     return None
 
 
-def _is_gate_step(view: View, op: int) -> bool:
-    if view.op_kind(op) in _ACTIVATIONS:
+def _is_mask(view: View, op: int) -> bool:
+    selects = view.op_kind(op) in {"SELECT", "SELECT_V2"}
+    if selects and view.is_constant(view.op_inputs(op)[0]):
         return True
-    inputs = view.op_inputs(op)
-    return (
-        view.op_kind(op) in _GATE_ARITHMETIC
-        and len(inputs) == 2
-        and any(view.is_constant(value) for value in inputs)
-    )
+    return mask_multiply(view, op) is not None

@@ -9,7 +9,7 @@ from typing import Any, Union
 import numpy as np
 
 from tflite_sparse.activity import ActivityMeter, ActivityReport, Bools, Counts, Multiplications
-from tflite_sparse.convert.reference import Array, Reference
+from tflite_sparse.convert.checking import Array, Reference
 from tflite_sparse.errors import ModelError, OptionError
 from tflite_sparse.graph.file import ModelFile, Source, read_source
 from tflite_sparse.graph.view import View

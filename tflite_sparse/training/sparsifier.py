@@ -271,6 +271,20 @@ class Sparsifier(abc.ABC):
         return loss
 
 
+def checked_size(size: Any) -> tuple[int, int]:
+    """``(H, W)`` of a size that is given so, or as one number for both.
+
+    Raises:
+        OptionError: anything else, or below 1.
+    """
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(value, int) and value >= 1 for value in pair):
+        raise OptionError(
+            f"expected an input_size of one whole number from 1, or (height, width); found {size!r}"
+        )
+    return pair[0], pair[1]
+
+
 def no_magnitudes(name: str) -> MaskError:
     """The error for masks by magnitude of which nothing was measured."""
     return MaskError(

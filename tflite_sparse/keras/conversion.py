@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
+from tflite_sparse.convert.checking import (
+    TOLERANCES,
+    Array,
+    check_masks_present,
+    check_result,
+    masked_layers,
+)
 from tflite_sparse.convert.data import (
     RepresentativeData,
     check_quantization,
@@ -18,29 +27,20 @@ from tflite_sparse.convert.data import (
     samples,
 )
 from tflite_sparse.convert.exact import make_masks_exact
-from tflite_sparse.convert.keras_sites import (
-    MARKER,
-    Site,
-    as_given,
-    find_sites,
-    flat,
-    masked_calls,
-)
-from tflite_sparse.convert.reference import Array
-from tflite_sparse.convert.result import (
-    TOLERANCES,
-    check_masks_present,
-    check_result,
-    masked_layers,
-)
+from tflite_sparse.convert.names import check_keeps_some, placed_masks
 from tflite_sparse.errors import ConversionError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.inputs import random_inputs
-from tflite_sparse.masks.mask_set import MaskSet
+from tflite_sparse.keras.mask import ActivationMask, masked
+from tflite_sparse.keras.observer import unobserved
+from tflite_sparse.keras.record import as_given, input_specs, record_forward, replaced_calls
+from tflite_sparse.masks.mask_set import Mask, MaskSet
 from tflite_sparse.progress import Progress
 
+_MARKER = "tflite_sparse_mask_"
 
-def convert_keras(
+
+def convert(
     model: Any,
     masks: MaskSet | Mapping[str, npt.ArrayLike] | None = None,
     *,
@@ -52,8 +52,8 @@ def convert_keras(
     """A .tflite of a Keras model with its masks in fusible form, checked against the model.
 
     Masks come from the :class:`ActivationMask` layers in the model, from
-    ``masks``, or both. A mask named by a convolution stands after the
-    BatchNormalization and the activation layers that follow it. Masks that keep
+    ``masks``, or both. A mask named by a convolution stands where training has it:
+    after the BatchNormalization and the activation that follow. Masks that keep
     every pixel are left out. In the file the masked tensor has the layer's name.
 
     Before it is handed out the result runs on the stock interpreter: masked
@@ -81,17 +81,18 @@ def convert_keras(
         ConversionError: TensorFlow is missing, the converter failed, a mask is not in fusible form
             (names the layer), or the result differs from the model.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     require("tensorflow", "keras")
     check_quantization(quantize, representative_data)
     representative_data = reusable(representative_data)
     steps = Progress(progress)
-    with steps.step("running the Keras model"):
+    with steps.step("running the Keras model"), unobserved(model):
         inputs = _sample(model, representative_data)
-        sites = find_sites(model, MaskSet(masks) if masks is not None else None, inputs)
-        with masked_calls(sites):
-            outputs = flat(model(as_given(inputs), training=False))
-    with steps.step(f"converting with {len(sites)} masks"), masked_calls(sites):
+        sites = _sites(model, MaskSet(masks) if masks is not None else None, inputs)
+        # The model's own ActivationMask layers do in it what they did in training.
+        with _masked_calls([site for site in sites if not site.in_model]):
+            result = model(as_given(inputs), training=False)
+        outputs = [np.asarray(leaf) for leaf in keras.tree.flatten(result)]
+    with steps.step(f"converting with {len(sites)} masks"), unobserved(model), _masked_calls(sites):
         content = _tflite(model, quantize, representative_data)
     with steps.step("checking the result"):
         file = ModelFile.read(content)
@@ -102,6 +103,49 @@ def convert_keras(
         limit = TOLERANCES[quantize] if tolerance is None else tolerance
         check_result(content, inputs, outputs, limit)
     return content
+
+
+@dataclass
+class _Site:
+    """A layer whose result is masked: under ``name`` in the file, by a copy of ``mask``."""
+
+    name: str
+    layer: Any
+    mask: Mask
+    in_model: bool
+
+
+def _sites(model: Any, masks: MaskSet | None, inputs: Sequence[Array]) -> list[_Site]:
+    """The model's own masks, and those given by name where training has them."""
+    sites = [
+        _Site(layer.name, layer, np.asarray(layer.mask) != 0, in_model=True)
+        for layer in model._flatten_layers()
+        if isinstance(layer, ActivationMask)
+    ]
+    for site in sites:
+        check_keeps_some(site.name, site.mask)
+    if masks is not None:
+        for place, mask in placed_masks(record_forward(model, inputs), masks):
+            layer = place.anchor(exact=True)[0].layer
+            if not mask.all():
+                sites.append(_Site(place.name, layer, mask, in_model=False))
+    return sites
+
+
+@contextlib.contextmanager
+def _masked_calls(sites: Sequence[_Site]) -> Iterator[None]:
+    """The model with these masks in place, each under a name scope that the file will show."""
+
+    def with_mask(index: int, site: _Site, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            value = args[0] if site.in_model else call(*args, **kwargs)
+            with keras.name_scope(f"{_MARKER}{index}"):
+                return masked(value, site.mask.astype(np.float32))
+
+        return run
+
+    with replaced_calls({s.layer: with_mask(i, s, s.layer.call) for i, s in enumerate(sites)}):
+        yield
 
 
 def _tflite(model: Any, quantize: str | None, data: RepresentativeData | None) -> bytes:
@@ -125,17 +169,17 @@ def _tflite(model: Any, quantize: str | None, data: RepresentativeData | None) -
     return content
 
 
-def _name_masked_tensors(file: ModelFile, sites: Sequence[Site]) -> None:
+def _name_masked_tensors(file: ModelFile, sites: Sequence[_Site]) -> None:
     """Give masked tensors their layers' names, except outputs, whose names are an interface."""
     for layer in masked_layers(file):
-        marker = re.search(MARKER + r"(\d+)", layer.name)
+        marker = re.search(_MARKER + r"(\d+)", layer.name)
         graph = file.model.subgraphs[layer.subgraph]
         if marker is not None and layer.masked_output not in list(graph.outputs):
             graph.tensors[layer.masked_output].name = sites[int(marker[1])].name.encode()
 
 
 def _sample(model: Any, data: RepresentativeData | None) -> list[Array]:
-    specs = _input_specs(model)
+    specs = input_specs(model)
     if data is not None:
         first = next(iter(samples(data)), None)
         if first is None:
@@ -146,34 +190,3 @@ def _sample(model: Any, data: RepresentativeData | None) -> list[Array]:
         {"name": f"input {index}", "shape": [size or 1 for size in shape], "dtype": dtype}
         for index, (shape, dtype) in enumerate(specs)
     )
-
-
-def _input_specs(model: Any) -> list[tuple[tuple[int | None, ...], np.dtype[Any]]]:
-    try:
-        inputs = flat(model.inputs, arrays=False)
-    except AttributeError:
-        inputs = None
-    if inputs:
-        specs = [(tuple(value.shape), np.dtype(value.dtype)) for value in inputs]
-    else:
-        shapes = _flat_shapes(getattr(model, "_build_shapes_dict", None) or {})
-        specs = [(shape, np.dtype(np.float32)) for shape in shapes]
-    if not specs:
-        raise ConversionError(
-            f"{model.name!r} has no input shape yet: call it once on an input, or build it"
-        )
-    for shape, _ in specs:
-        if None in shape[1:]:
-            raise ConversionError(
-                f"{model.name!r} leaves its input size open: {list(shape)}; masks need a fixed one. "
-                "Build the model with Input((height, width, channels))"
-            )
-    return specs
-
-
-def _flat_shapes(value: Any) -> list[tuple[int | None, ...]]:
-    if isinstance(value, Mapping):
-        return [shape for part in value.values() for shape in _flat_shapes(part)]
-    if isinstance(value, (list, tuple)) and all(isinstance(v, (int, type(None))) for v in value):
-        return [tuple(value)]
-    return [shape for part in value for shape in _flat_shapes(part)]

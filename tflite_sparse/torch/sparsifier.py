@@ -9,16 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from tflite_sparse.convert.torch_attached import AttachedMask, attach, detach
 from tflite_sparse.errors import MaskError
 from tflite_sparse.masks import MaskSet
-from tflite_sparse.training.places import ZERO, Node, Place, find_places, sparsity_of_places
+from tflite_sparse.places import Place, maskable_places, sparsity_of_places
+from tflite_sparse.torch.mask import attach, attached, detach
+from tflite_sparse.torch.observer import ActivationObserver
+from tflite_sparse.torch.record import record_forward, unwrapped
 from tflite_sparse.training.schedule import Schedule
-from tflite_sparse.training.sizes import checked_size
-from tflite_sparse.training.sparsifier import Sparsifier, no_magnitudes
-from tflite_sparse.training.torch_record import record_forward
-
-__all__ = ["ActivationSparsifier"]
+from tflite_sparse.training.sparsifier import Sparsifier, checked_size, no_magnitudes
 
 
 class ActivationSparsifier(Sparsifier):
@@ -94,27 +92,26 @@ class ActivationSparsifier(Sparsifier):
     ) -> None:
         schedule = Schedule(total_steps, dense_until, freeze_from, power, update_every)
         size = checked_size(input_size)
-        plain = _unwrapped(model)
+        plain = unwrapped(model)
         where = type(plain).__name__
         if not any(isinstance(module, nn.Conv2d) for module in plain.modules()):
             raise MaskError(f"{where} has no Conv2d, so there is nothing to mask")
         inputs = [_image(plain, size)] if example_inputs is None else example_inputs
-        places = find_places(record_forward(plain, inputs), layers, where)
+        places = maskable_places(record_forward(plain, inputs), layers)
         targets = sparsity_of_places(places, sparsity, where)
-        masked = [place for place in places if place.conv.name in targets]
-        modules = {place.conv.name: _masked_module(place, where) for place in masked}
+        masked = [place for place in places if place.name in targets]
+        self._model = plain
         # Where a mask goes when there is none yet.
-        self._convs = {place.conv.name: place.conv.layer for place in masked}
+        self._convs = {place.name: place.module for place in masked}
+        names = tuple(self._convs)
+        self._hooks = {place.name: attach(place, names) for place in masked}
         self._removed = False
-        self._attached: dict[str, AttachedMask] = {}
         self._meters: dict[str, _Meter] = {}
-        for place in masked:
-            name = place.conv.name
-            module, following = modules[name]
-            if mask_source == "magnitude":
-                self._meters[name] = _Meter(name, place.size, module, following)
-            self._attached[name] = attach(name, module, place.size)
-        shapes = {place.conv.name: place.size for place in masked}
+        self._observer: ActivationObserver | None = None
+        if mask_source == "magnitude":
+            self._meters = {place.name: _Meter(place) for place in masked}
+            self._observer = ActivationObserver(masked, self._measure, unmasked=True)
+        shapes = {place.name: place.size for place in masked}
         self._start(shapes, targets, size, schedule, seed, mask_source, on_freeze)
 
     def remove(self) -> None:
@@ -122,31 +119,45 @@ class ActivationSparsifier(Sparsifier):
 
         The model then is the plain one with the trained weights; training is over.
         """
-        for attached in self._attached.values():
-            detach(attached)
-        for meter in self._meters.values():
-            meter.handle.remove()
-        self._attached = {}
-        self._meters = {}
+        detach(self._model, list(self._hooks.values()))
+        if self._observer is not None:
+            self._observer.remove()
+        self._hooks, self._meters, self._observer = {}, {}, None
         self._removed = True
 
     def step(self) -> None:  # noqa: D102 (inherited)
         if self._removed:
             raise MaskError("the masks were taken out of the model by remove(); make a new one")
+        present = attached(self._model)
+        for name, hook in self._hooks.items():
+            if hook not in present:
+                raise MaskError(
+                    f"the mask of layer {name!r} is no longer in the model: the module that had it "
+                    "was replaced after the sparsifier was made; change the model (fuse_modules, "
+                    "another BatchNorm or activation) before that"
+                )
         super().step()
 
     def _apply(self, masks: MaskSet | None) -> None:
         tensors: dict[tuple[bytes, tuple[int, ...], torch.device], torch.Tensor] = {}
-        for name, attached in self._attached.items():
+        for name, hook in self._hooks.items():
             mask = None if masks is None else masks[name]
-            if mask is None or mask.all():
-                attached.set(None)
+            if mask is None:
+                hook.reset()
+                continue
+            if mask.all():
+                hook.set_mask(None)
                 continue
             device = self._convs[name].weight.device
             key = mask.tobytes(), mask.shape, device
             if key not in tensors:
                 tensors[key] = torch.from_numpy(mask.copy()).to(device)
-            attached.set(tensors[key])
+            hook.set_mask(tensors[key])
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _measure(self, place: Place, activation: torch.Tensor, training: bool) -> None:
+        if training:
+            self._meters[place.name].add(activation.detach())
 
     def _take_magnitudes(self) -> dict[str, npt.NDArray[Any]]:
         return {name: meter.take() for name, meter in self._meters.items()}
@@ -185,25 +196,15 @@ class ActivationSparsifier(Sparsifier):
 class _Meter:
     """Sums the magnitude of each pixel after activation, over training passes."""
 
-    def __init__(
-        self, layer: str, size: tuple[int, int], module: nn.Module, following: Sequence[Node]
-    ) -> None:
-        self.layer = layer
-        self.functions = [node.function for node in following if node.function is not None]
-        self.total = torch.zeros(size, dtype=torch.float64)
+    def __init__(self, place: Place) -> None:
+        self.layer = place.name
+        self.total = torch.zeros(place.size, dtype=torch.float64)
         self.passes = 0
-        self.handle = module.register_forward_hook(self._measure)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _measure(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        if not module.training:
-            return
-        with torch.no_grad():
-            value = output.detach().clone()
-            for function in self.functions:
-                value = function(value)
-            magnitude = value.abs().mean((0, 1), dtype=torch.float64)
-            self.total = self.total.to(magnitude.device) + magnitude
+    def add(self, activation: torch.Tensor) -> None:
+        """One more pass."""
+        magnitude = activation.abs().mean((0, 1), dtype=torch.float64)
+        self.total = self.total.to(magnitude.device) + magnitude
         self.passes += 1
 
     def take(self) -> npt.NDArray[Any]:
@@ -216,39 +217,6 @@ class _Meter:
         self.total = torch.zeros_like(self.total)
         self.passes = 0
         return mean
-
-
-def _masked_module(place: Place, where: str) -> tuple[nn.Module, list[Node]]:
-    """The module behind which the mask goes, and the activations that follow it.
-
-    It is the last one that runs once in a forward pass; activations that are 0
-    at 0 may follow it, for they leave masked pixels 0 and kept ones alone.
-    """
-    following = [] if place.functional is None else [place.functional]
-    for node in reversed(place.chain):
-        if node.runs == 1:
-            return node.layer, following
-        if node.kind != ZERO:
-            raise MaskError(
-                f"the mask of layer {place.conv.name!r} of {where} belongs behind {node.name!r}, "
-                f"which runs {node.runs} times in one forward pass, so its results cannot be "
-                "masked apart; give each convolution one of its own, or leave this layer out "
-                "through layers="
-            )
-        following.insert(0, node)
-    raise AssertionError("find_places refuses convolutions that run more than once")
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    while True:
-        if isinstance(model, nn.parallel.DistributedDataParallel):
-            model = model.module
-        elif isinstance(model, torch._dynamo.eval_frame.OptimizedModule):
-            # What was compiled before the masks' hooks came would run without them.
-            torch.compiler.reset()
-            model = model._orig_mod
-        else:
-            return model
 
 
 def _image(model: nn.Module, size: tuple[int, int]) -> torch.Tensor:

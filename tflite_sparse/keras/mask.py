@@ -1,7 +1,8 @@
-"""The Keras layer that masks an activation."""
+"""Masks in a Keras model: a layer of their own, and models rebuilt with it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -82,3 +83,42 @@ def masked(inputs: Any, mask: Any) -> Any:
     """
     kept = keras.ops.not_equal(mask, 0)[None, :, :, None]
     return keras.ops.where(kept, inputs, keras.ops.zeros((), inputs.dtype))
+
+
+def insert_after(model: Any, inserted: Mapping[Any, Any]) -> Any:
+    """A model of the same layers, with another layer behind each of these ``{layer: other}``.
+
+    Raises:
+        MaskError: the model is neither functional nor sequential.
+    """
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            return rebuilt(layer)(*args, **kwargs)
+        output = layer(*args, **kwargs)
+        return inserted[layer](output) if layer in inserted else output
+
+    def rebuilt(part: Any) -> Any:
+        return keras.models.clone_model(
+            functional(part), clone_function=lambda layer: layer, call_function=call
+        )
+
+    return rebuilt(model)
+
+
+def functional(model: Any) -> Any:
+    """The functional model that a model is.
+
+    Raises:
+        MaskError: it is neither functional nor sequential, or has no input of known size.
+    """
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    # A subclassed model has no graph to rebuild.
+    if not hasattr(model, "_run_through_graph"):
+        raise MaskError(
+            f"{model.name!r} is not a functional or sequential model with an input of known size, "
+            "so there is no graph to put masks into; put ActivationMask layers (from "
+            "tflite_sparse.keras) behind its activations, or build it with Input(...)"
+        )
+    return model

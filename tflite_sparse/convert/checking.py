@@ -1,4 +1,4 @@
-"""Checking a conversion's result against its source before it is handed out."""
+"""Checking a conversion's result before it is handed out, on the stock interpreter."""
 
 from __future__ import annotations
 
@@ -6,20 +6,99 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tflite_sparse.convert.check import check_masked_pixels
 from tflite_sparse.convert.exact import make_masks_exact
-from tflite_sparse.convert.reference import Array, Reference
 from tflite_sparse.errors import ConversionError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.layers import Layer, find_layers
 from tflite_sparse.graph.view import View
+from tflite_sparse.inputs import random_inputs
 from tflite_sparse.masks.mask_set import Mask
+
+Array = npt.NDArray[Any]
 
 #: Largest accepted ||converted - source|| / ||source|| of an output (Euclidean norms), by
 #: quantisation. Float differs by the order of additions, float16 by weights of 11 bits; what 8
 #: bits cost depends on the network, so theirs only tells a working model from a broken one.
 TOLERANCES = {None: 1e-3, "float16": 2e-2, "dynamic": 0.5, "int8": 0.5}
+
+
+class Reference:
+    """A model on ai-edge-litert's built-in kernels, without any delegate.
+
+    Args:
+        content: the bytes of a .tflite.
+
+    Raises:
+        ValueError, RuntimeError: the interpreter does not take the model, say
+            for a custom operator.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        self._interpreter = Interpreter(
+            model_content=content,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+        )
+        self._interpreter.allocate_tensors()
+        self.inputs: list[dict[str, Any]] = self._interpreter.get_input_details()
+        self.outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs for one set of inputs, in the order of the model's inputs and outputs."""
+        for detail, value in zip(self.inputs, inputs):
+            self._interpreter.set_tensor(detail["index"], value)
+        self._interpreter.invoke()
+        return [self.tensor(detail["index"]) for detail in self.outputs]
+
+    def tensor(self, index: int) -> Array:
+        """A copy of a tensor's content after the last run."""
+        content: Array = self._interpreter.get_tensor(index)
+        return content
+
+    def random_inputs(self, seed: int = 0) -> list[Array]:
+        """See :func:`tflite_sparse.inputs.random_inputs`."""
+        return random_inputs(self.inputs, seed)
+
+
+def check_masked_pixels(content: bytes, inputs: Sequence[Array] | None = None) -> int:
+    """Run a masked model and compare every masked tensor of its main subgraph.
+
+    Masked pixels must be exactly zero (the zero point), kept ones exactly what
+    the layer computed. Float tensors are compared by value, so -0.0 is zero.
+
+    Returns:
+        The number of masks checked.
+
+    Raises:
+        ConversionError: a pixel differs; names the layer and the pixel.
+        ValueError, RuntimeError: the stock interpreter does not take the model.
+    """
+    model = Reference(content)
+    model.run(model.random_inputs() if inputs is None else inputs)
+    file = ModelFile.read(content)
+    view = View(file, 0)
+    checked = 0
+    for layer in find_layers(file):
+        if layer.multiply is None or layer.subgraph != 0:
+            continue
+        before, after = model.tensor(layer.output), model.tensor(layer.multiply.output)
+        _, points = view.quantization(layer.multiply.output)
+        zero = np.asarray(points[0] if points else 0, before.dtype)
+        expected = np.where(layer.multiply.mask[None, :, :, None], before, zero)
+        wrong = np.argwhere(~((after == expected) | ((after != after) & (expected != expected))))
+        if wrong.size:
+            at = tuple(int(i) for i in wrong[0])
+            raise ConversionError(
+                f"layer {layer.name!r}: pixel (batch, row, column, channel) {at} is {after[at]}, "
+                f"expected {expected[at]}; {len(wrong)} of {after.size} values differ. Please "
+                "report this with the model"
+            )
+        checked += 1
+    return checked
 
 
 def masked_layers(file: ModelFile) -> list[Layer]:

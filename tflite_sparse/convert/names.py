@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tflite_sparse.errors import MaskError
 from tflite_sparse.graph.layers import Layer
 from tflite_sparse.masks.mask_set import Mask
+from tflite_sparse.places import Place, Record
 
 
 def resolve_names(
@@ -55,34 +55,48 @@ def _index_of(name: str, layers: Sequence[Layer], where: str) -> int:
     raise MaskError(unknown_layer(name, [layer.name for layer in layers], where))
 
 
-def only_call(name: str, calls: Sequence[Any], where: str) -> int:
-    """The index of the one call, of those recorded of a network, whose ``names`` have this one.
+def placed_masks(record: Record, masks: Mapping[str, Mask]) -> list[tuple[Place, Mask]]:
+    """Each mask with the place, in a recorded network, of the layer that it names.
 
     Raises:
-        MaskError: no call has it, or several.
+        MaskError: an unknown or ambiguous layer, a mask of another size than its layer's output
+            or without a kept pixel, two names for one place.
     """
-    indices = [index for index, call in enumerate(calls) if name in call.names]
-    if not indices:
-        known = list(dict.fromkeys(call.names[0] for call in calls if len(call.shape) == 4))
-        raise MaskError(unknown_layer(name, known, where))
-    if len(indices) > 1:
-        raise MaskError(
-            f"{name!r} runs {len(indices)} times in {where}, so one mask cannot tell its outputs "
-            "apart; name the convolution, or put an ActivationMask where the mask belongs"
-        )
-    return indices[0]
+    found: dict[str, tuple[str, Place, Mask]] = {}
+    for name, mask in masks.items():
+        place = record.place_named(name)
+        if place is None:
+            known = [place.name for place in record.places() if place.layer.size is not None]
+            raise MaskError(unknown_layer(name, known, record.where))
+        if place.layer.size != mask.shape:
+            raise MaskError(
+                f"the mask of layer {name!r} has the shape {list(mask.shape)}, but the output of "
+                f"{place.name!r} in {record.where} is {list(place.layer.shape)}; expected "
+                f"{'no mask' if place.layer.size is None else list(place.layer.size)}"
+            )
+        check_keeps_some(name, mask)
+        first = found[place.name][0] if place.name in found else None
+        if place.mask is not None:
+            first = place.mask.name
+        if first is not None:
+            raise MaskError(
+                f"two masks for one layer of {record.where}: {first!r} and {name!r} both mask the "
+                f"output of {place.name!r}; give it one"
+            )
+        found[place.name] = (name, place, mask)
+    return [(place, mask) for _, place, mask in found.values()]
 
 
-def check_size(name: str, mask: Mask, call: Any, size: tuple[int, ...], where: str) -> None:
-    """Refuse a mask that is not of the height and width of the call that it would mask.
+def check_keeps_some(name: str, mask: Mask) -> None:
+    """Refuse a mask that leaves nothing of its layer, which converters fold away.
 
     Raises:
-        MaskError: names the layer and both shapes.
+        MaskError: names the layer.
     """
-    if len(call.shape) != 4 or size != mask.shape:
+    if not mask.any():
         raise MaskError(
-            f"the mask of layer {name!r} has the shape {list(mask.shape)}, but the output of "
-            f"{call.names[0]!r} in {where} is {list(call.shape)}; expected {list(size)}"
+            f"the mask of layer {name!r} keeps no pixel, so the layer's output is zero throughout; "
+            "remove the layer from the model, or keep a pixel"
         )
 
 

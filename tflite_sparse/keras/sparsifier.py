@@ -9,16 +9,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tflite_sparse.convert.keras_layer import ActivationMask
 from tflite_sparse.errors import MaskError, OptionError
+from tflite_sparse.keras.mask import ActivationMask, functional, insert_after
+from tflite_sparse.keras.observer import ActivationObserver
+from tflite_sparse.keras.record import input_specs, record_forward
 from tflite_sparse.masks import MaskSet
-from tflite_sparse.training.keras_graph import insert_after, record_graph
-from tflite_sparse.training.places import CONV, Node, Place, Record, find_places, sparsity_of_places
+from tflite_sparse.places import CONV, Node, Place, Record, maskable_places, sparsity_of_places
 from tflite_sparse.training.schedule import Schedule
-from tflite_sparse.training.sizes import checked_size
-from tflite_sparse.training.sparsifier import Sparsifier, no_magnitudes
-
-__all__ = ["ActivationMask", "ActivationSparsifier"]
+from tflite_sparse.training.sparsifier import Sparsifier, checked_size, no_magnitudes
 
 
 class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignore[misc]
@@ -37,7 +35,7 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
     A model that already has ActivationMask layers keeps them and gets no others;
     that is the way for subclassed models. Masks are then named by these layers.
 
-    The arguments are those of :class:`tflite_sparse.training.torch.ActivationSparsifier`,
+    The arguments are those of :class:`tflite_sparse.torch.ActivationSparsifier`,
     and the same seed gives the same masks, where layers are called in the same
     order. In ``fit``, steps are counted by themselves; in a loop of your own, call
     :meth:`step` after each batch.
@@ -85,30 +83,31 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
         where = repr(model.name)
         size = _input_size(model, input_size)
         own = _mask_layers(model)
-        record = Record([_own_node(layer) for layer in own]) if own else record_graph(model)
-        places = find_places(record, layers, where)
+        record = _record_of(own, where) if own else _record(model)
+        places = maskable_places(record, layers)
         targets = sparsity_of_places(places, sparsity, where)
-        masked = [place for place in places if place.conv.name in targets]
+        masked = [place for place in places if place.name in targets]
         self._layers: dict[str, ActivationMask]
+        self._meters: dict[str, _Meter] = {}
+        self._masked_model = model
         if own:
             if mask_source == "magnitude":
                 raise OptionError(
                     'mask_source="magnitude" measures what its own layers see; give it a model '
                     "without ActivationMask layers"
                 )
-            self._layers = {place.conv.name: place.conv.layer for place in masked}
-            self._masked_model = model
-        elif masked:
-            kind = MeasuredMask if mask_source == "magnitude" else ActivationMask
-            self._layers = {p.conv.name: kind(name=f"{p.conv.name}_mask") for p in masked}
-            self._masked_model = insert_after(
-                model, {_key(place): self._layers[place.conv.name] for place in masked}
-            )
+            self._layers = {place.name: place.module for place in masked}
         else:
-            self._layers = {}
-            self._masked_model = model
+            self._layers = {p.name: ActivationMask(name=f"{p.name}_mask") for p in masked}
+            if masked:
+                self._masked_model = insert_after(
+                    model, {p.anchor(exact=True)[0].layer: self._layers[p.name] for p in masked}
+                )
+        if mask_source == "magnitude":
+            self._meters = {place.name: _Meter(place.size) for place in masked}
+            self._observer = ActivationObserver(masked, self._measure, unmasked=True)
         self.set_model(self._masked_model)
-        shapes = {place.conv.name: place.size for place in masked}
+        shapes = {place.name: place.size for place in masked}
         self._start(shapes, targets, size, schedule, seed, mask_source, on_freeze)
 
     def set_model(self, model: Any) -> None:
@@ -146,47 +145,43 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
             shape = self._shapes[name]
             layer.set_mask(np.ones(shape, np.bool_) if masks is None else masks[name])
 
+    def _measure(self, place: Place, activation: Any, training: bool) -> None:
+        if training:
+            self._meters[place.name].add(activation)
+
     def _take_magnitudes(self) -> dict[str, npt.NDArray[Any]]:
         found = {}
-        for name, layer in self._layers.items():
-            passes = float(layer.passes)
-            if not passes:
+        for name, meter in self._meters.items():
+            if not float(meter.passes):
                 raise no_magnitudes(name)
-            found[name] = np.asarray(layer.total, np.float64) / passes
-            layer.restart(np.zeros(self._shapes[name], np.float32), 0.0)
+            found[name] = np.asarray(meter.total, np.float64) / float(meter.passes)
+            meter.restart(np.zeros(self._shapes[name], np.float32), 0.0)
         return found
 
     def _magnitude_state(self) -> Any:
         return {
-            name: [np.asarray(layer.total).tolist(), float(layer.passes)]
-            for name, layer in self._layers.items()
-            if isinstance(layer, MeasuredMask)
+            name: [np.asarray(meter.total).tolist(), float(meter.passes)]
+            for name, meter in self._meters.items()
         }
 
     def _load_magnitude_state(self, state: Any) -> None:
-        for name, layer in self._layers.items():
-            if isinstance(layer, MeasuredMask):
-                layer.restart(np.asarray(state[name][0], np.float32), state[name][1])
+        for name, meter in self._meters.items():
+            meter.restart(np.asarray(state[name][0], np.float32), state[name][1])
 
 
-@keras.saving.register_keras_serializable("tflite_sparse")
-class MeasuredMask(ActivationMask):
-    """An ActivationMask that sums the magnitude of each pixel before masking, in training."""
+class _Meter:
+    """Sums the magnitude of each pixel after activation, over training passes."""
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights: mask and sum ``[H, W]``, and the number of passes."""
-        super().build(input_shape)
-        options = {"initializer": "zeros", "trainable": False, "dtype": "float32"}
-        self.total = self.add_weight(shape=tuple(self.mask.shape), name="total", **options)
-        self.passes = self.add_weight(shape=(), name="passes", **options)
+    def __init__(self, size: tuple[int, int]) -> None:
+        # Variables, so that a traced training step adds to them.
+        self.total = keras.Variable(np.zeros(size, np.float32), trainable=False)
+        self.passes = keras.Variable(0.0, trainable=False, dtype="float32")
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """``inputs`` where the mask is 1, zero elsewhere."""
-        if training:
-            magnitude = keras.ops.mean(keras.ops.abs(inputs), axis=(0, 3))
-            self.total.assign_add(keras.ops.cast(magnitude, "float32"))
-            self.passes.assign_add(1.0)
-        return super().call(inputs)
+    def add(self, activation: Any) -> None:
+        """One more pass."""
+        magnitude = keras.ops.mean(keras.ops.abs(activation), axis=(0, 3))
+        self.total.assign_add(keras.ops.cast(magnitude, "float32"))
+        self.passes.assign_add(1.0)
 
     def restart(self, total: npt.NDArray[np.float32], passes: float) -> None:
         """Go on from this sum over so many passes."""
@@ -220,13 +215,24 @@ def _mask_layers(model: Any) -> list[ActivationMask]:
     return [layer for layer in model._flatten_layers() if isinstance(layer, ActivationMask)]
 
 
-def _own_node(layer: ActivationMask) -> Node:
-    if not layer.built:
-        raise MaskError(f"the ActivationMask {layer.name!r} has no size yet; call the model once")
-    size = int(layer.mask.shape[0]), int(layer.mask.shape[1])
-    # With a result that nothing is recorded to read, the place is the layer itself.
-    return Node(layer.name, CONV, (), (0,), size, layer)
+def _record(model: Any) -> Record:
+    functional(model)  # or there is no graph to put masks into
+    return record_forward(
+        model,
+        [np.zeros([size or 1 for size in shape], dtype) for shape, dtype in input_specs(model)],
+    )
 
 
-def _key(place: Place) -> tuple[Any, int]:
-    return place.chain[-1].layer, place.chain[-1].call
+def _record_of(layers: Sequence[ActivationMask], where: str) -> Record:
+    """A record in which each mask layer is the convolution that it stands for."""
+    nodes: list[Node] = []
+    for layer in layers:
+        if not layer.built:
+            raise MaskError(
+                f"the ActivationMask {layer.name!r} has no size yet; call the model once"
+            )
+        size = int(layer.mask.shape[0]), int(layer.mask.shape[1])
+        nodes.append(
+            Node(layer.name, CONV, "activationmask", (), (len(nodes),), size=size, layer=layer)
+        )
+    return Record(where, nodes)
