@@ -162,8 +162,9 @@ def _elementwise_after(view: View, tensor: int) -> tuple[list[int], int] | None:
             or len(outputs) != 1
             or view.shape(outputs[0]) != view.shape(tensor)
             or _is_mask(view, op)
+            or (view.op_kind(op) == "ADD" and tensor in computed and len(computed) > 1)
         ):
-            break
+            break  # x + f(x) is a residual sum
         last = outputs[0]
         ops.append(op)
         if not waiting:
