@@ -301,8 +301,7 @@ def choose_places(
     Args:
         record: of one forward pass.
         layers: ``"all"``; ``"paper"``: of the convolutions those that the paper masks, which
-            leaves out 1 x 1 convolutions in the shortcut of a residual block, and layers whose
-            output is the network's result; one or several shell patterns of names; or a function
+            leaves out 1 x 1 convolutions in the shortcut of a residual block; one or several shell patterns of names; or a function
             of the name and the layer.
         accepts: tells of a layer's node whether there is anything to choose.
 
@@ -318,9 +317,7 @@ def choose_places(
         chosen = [
             place
             for place in places
-            if place.layer.kind == CONV
-            and not place.is_result
-            and not record.is_shortcut(place.layer)
+            if place.layer.kind == CONV and not record.is_shortcut(place.layer)
         ]
     elif callable(layers):
         chosen = [place for place in places if layers(place.name, place.module)]
@@ -337,10 +334,8 @@ def choose_places(
         chosen = [place for place in places if any(fnmatchcase(place.name, p) for p in patterns)]
     if not chosen:
         some = f", such as {names[0]!r}" if names else ""
-        left_out = " (shortcuts and the network's results stay dense)" * (layers == "paper")
         raise MaskError(
             f"layers={layers!r} chooses none of the {len(places)} layers of {record.where}{some}"
-            f"{left_out}"
         )
     return chosen
 

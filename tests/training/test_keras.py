@@ -120,14 +120,14 @@ def test_models_in_models_and_sequential_ones():
     images = kl.Input((SIZE, SIZE, 3))
     x = kl.ReLU(name="outside")(backbone(images))
     model = keras.Model(images, kl.Conv2D(2, 1, name="last")(x))
-    sparsifier = sparsifier_of(model, dense_until=0, freeze_from=0, layers="all")
+    sparsifier = sparsifier_of(model, dense_until=0, freeze_from=0)
     assert list(sparsifier.masks()) == ["inside", "last"]
     producer = sparsifier.model.get_layer("inside_mask").input._keras_history.operation
     assert producer.name == "outside"
     value = np.random.default_rng(0).random((1, SIZE, SIZE, 3), np.float32)
     last = sparsifier.model(value).numpy()[0]
     assert (last[~sparsifier.masks()["last"]] == 0).all()
-    sequential = sparsifier_of(backbone, dense_until=0, freeze_from=0, layers="all")
+    sequential = sparsifier_of(backbone, dense_until=0, freeze_from=0)
     assert (sequential.model(value).numpy()[0][~sequential.masks()["inside"]] == 0).all()
 
 
@@ -164,7 +164,7 @@ def test_magnitude():
     model = keras.Model(images, kl.ReLU()(kl.Conv2D(1, 1, use_bias=False, name="c")(images)))
     model.get_layer("c").kernel.assign(np.ones((1, 1, 1, 1)))
     sparsifier = ActivationSparsifier(
-        model, 4, 0.5, 4, 0, 0.25, layers="all", mask_source="magnitude"
+        model, 4, 0.5, 4, dense_until=0, freeze_from=0.25, mask_source="magnitude"
     )
     image = np.concatenate([np.full((2, 4), -9.0), np.ones((2, 4))])[None, :, :, None]
     sparsifier.model.compile("sgd", "mse")
@@ -252,7 +252,7 @@ def channels_first():
         (no_convolution, {}, "no convolution"),
         (open_size, {}, r"leaves its input size open.*Input\(\(height, width, channels\)\)"),
         (shared, {}, "'twice'.* runs 2 times"),
-        (sigmoid_function, {"layers": "all"}, "'gate'.*sigmoid.*make it a layer"),
+        (sigmoid_function, {}, "'gate'.*sigmoid.*make it a layer"),
         (channels_first, {}, "'c' has its channels first"),
         (lambda: keras.Sequential([kl.Conv2D(3, 3)]), {}, r"no image input|build it with Input"),
     ],

@@ -192,7 +192,7 @@ def test_options(options, text):
 
 def test_a_size_that_changes_from_batch_to_batch():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
-    ActivationSparsifier(model, 16, 0.5, 100, layers="all")  # dense still, and already refused
+    ActivationSparsifier(model, 16, 0.5, 100)  # dense still, and already refused
     with pytest.raises(MaskError, match=r"'0' has the size \[16, 16\].*\[2, 4, 12, 12\].*resize"):
         model(torch.zeros(2, 3, 12, 12))
 

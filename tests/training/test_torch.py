@@ -123,7 +123,7 @@ def test_no_gradient_reaches_masked_pixels():
 
 def test_infinite_values_do_not_pass_a_mask():
     model = nn.Sequential(nn.Conv2d(1, 1, 1))
-    sparsifier = ActivationSparsifier(model, 4, 0.5, 1, 0, 0, layers="all")
+    sparsifier = ActivationSparsifier(model, 4, 0.5, 1, 0, 0)
     output = model(torch.full((1, 1, 4, 4), torch.inf))[0, 0]
     mask = tensors(sparsifier.masks())["0"]
     assert (output[~mask] == 0).all()

@@ -1,6 +1,6 @@
 """Training with activation masks: the paper's schedule, for PyTorch and for Keras.
 
-The sparsifiers are in ``tflite_sparse.training.torch`` and ``tflite_sparse.training.keras``.
+The sparsifiers are in ``tflite_sparse.torch`` and ``tflite_sparse.keras``.
 """
 
 from tflite_sparse.training.search import MaskSearch, search_masks
