@@ -1,10 +1,14 @@
 """Our dense latency beside the stock runtimes' built-in XNNPACK, on real models without masks.
 
     .venv/bin/python -m benchmarks.dense_parity [--rounds 40] [--threads 1,2] [--models a,b]
+    .venv/bin/python -m benchmarks.dense_parity --models resnet18,conv-3-512-512-7-3,fc-1280-1000
+
+Models are real ones, the networks of benchmarks/networks.py, or single layers (benchmarks/layers.py).
 
 One process per interpreter, because they need environments of their own; they take turns of about
 20 ms, in a random order in each round. The figure is the speed-up of ours over the faster of the
-two stock runtimes, with its 95% interval. Results go to benchmarks/results/dense_parity.json.
+two stock runtimes, with its 95% interval. Of all real models, results go to
+benchmarks/results/dense_parity.json.
 """
 
 import argparse
@@ -16,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import layers, networks
 from tflite_sparse.files import write_atomically
 from tflite_sparse.measure import environment
 from tflite_sparse.measure.statistics import speed_up, summarize
@@ -72,6 +77,15 @@ class Worker:
         self._process.wait()
 
 
+def find(model):
+    """The path of a model's .tflite."""
+    if model in INT8:
+        return made(model)
+    if model in FLOAT:
+        return fetched(model)
+    return networks.dense(model) if model in networks.NETWORKS else layers.dense(model)
+
+
 def compare(path, threads, rounds, generator):
     """Latencies of all contenders on one model: {name: ([median of a round], [single])}."""
     workers = {
@@ -97,14 +111,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--models", default=",".join(FLOAT + INT8))
+    parser.add_argument("--models", help="comma-separated; all real ones unless given")
     args = parser.parse_args()
     generator = np.random.default_rng(0)
     before = environment.read_state()
     rows = []
     for threads in map(int, args.threads.split(",")):
-        for model in args.models.split(","):
-            path = made(model) if model in INT8 else fetched(model)
+        for model in args.models.split(",") if args.models else FLOAT + INT8:
+            path = find(model)
             print(f"{model}, {threads} threads ...", file=sys.stderr, flush=True)
             series = compare(path, threads, args.rounds, generator)
             stock = [name for name in series if name != "ours"]
@@ -130,8 +144,9 @@ def main():
         "warnings": doubts,
         "rows": rows,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    write_atomically(RESULT, (json.dumps(record, indent=1) + "\n").encode())
+    if not args.models:
+        RESULT.parent.mkdir(exist_ok=True)
+        write_atomically(RESULT, (json.dumps(record, indent=1) + "\n").encode())
     print(
         format_table(
             ("model", "threads", *CONTENDERS, "ours / fastest stock"),

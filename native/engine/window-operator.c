@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "native/dense/gemm-loops.h"
 #include "native/engine/costs.h"
 #include "native/engine/kernels/tile-kernel.h"
 #include "native/engine/plane.h"
@@ -27,10 +28,6 @@
 
 // Upstream's rule for how finely rows are split between threads.
 static const size_t kTilesPerThread = 5;
-
-// A block of weights of this size stays in the second-level cache of every
-// machine we care for, beside the rows that it is applied to.
-static const size_t kWeightBytesPerTask = 256 * 1024;
 
 // Has the operator skip dead taps, if there is a kernel for its weights and
 // tiles and enough to skip. Returns false when out of memory.
@@ -136,32 +133,11 @@ static void run_by_rows(struct compute_parameters* compute,
           : divide_round_up(num_rows, num_threads * kTilesPerThread);
 }
 
-// Channels whose weights stay in cache while all rows pass by, and no more than
-// give every thread some tiles.
-static size_t channels_per_task(const struct xnn_operator* op,
-                                size_t num_row_tiles,
-                                pthreadpool_t threadpool) {
-  const size_t nr = op->ukernel.igemm.nr;
-  const size_t in_cache =
-      kWeightBytesPerTask / op->context.igemm.igemm.w_stride;
-  size_t channels = min(op->group_output_channels, max(in_cache / nr, 1) * nr);
-  const size_t num_threads = pthreadpool_get_threads_count(threadpool);
-  if (num_threads > 1) {
-    const size_t for_threads =
-        divide_round_up(op->group_output_channels * num_row_tiles,
-                        num_threads * kTilesPerThread);
-    channels = min(channels, round_up(for_threads, nr));
-  }
-  return channels;
-}
-
 static bool finish_igemm(struct xnn_operator* op, size_t batch_size,
                          pthreadpool_t threadpool, bool refill) {
   const struct row_plan* plan = op->row_state->plan;
   struct igemm_context* context = &op->context.igemm.igemm;
-  struct compute_parameters* compute = &op->compute[0];
-  const size_t mr = compute->tile[0];
-  const size_t num_rows = row_plan_computed_rows(plan);
+  const size_t mr = op->compute[0].tile[0];
   if (refill) {
     window_point_igemm(op, mr);
     if (!choose_kernel(op, mr)) {
@@ -172,15 +148,17 @@ static bool finish_igemm(struct xnn_operator* op, size_t batch_size,
   context->zero = op->zero_buffer;
   context->ba_stride = row_plan_input_rows(plan) * plan->input_row_bytes;
   context->bc_stride = row_plan_output_rows(plan) * plan->output_row_bytes;
-  compute->type = xnn_parallelization_type_4d_tile_2d;
-  compute->task_4d_tile_2d = (pthreadpool_task_4d_tile_2d_t)window_task_igemm;
-  compute->range[0] = batch_size;
-  compute->range[1] = op->groups;
-  compute->range[2] = op->group_output_channels;
-  compute->range[3] = num_rows;
-  compute->tile[0] = channels_per_task(
-      op, batch_size * op->groups * divide_round_up(num_rows, mr), threadpool);
-  compute->tile[1] = mr;
+  const struct gemm_extent extent = {
+      .num_groups = op->groups,
+      .num_channels = op->group_output_channels,
+      .num_batches = batch_size,
+      .num_rows = row_plan_computed_rows(plan),
+      .mr = mr,
+      .nr = op->ukernel.igemm.nr,
+      .channel_bytes = context->w_stride,
+  };
+  gemm_loops_set(op, &op->compute[0], &extent, window_run_convolution,
+                 threadpool);
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "native/dense/gemm-loops.h"
 #include "native/engine/kernels/tile-kernel.h"
 #include "native/engine/plane.h"
 #include "native/engine/row-plan.h"
@@ -56,74 +57,81 @@ static size_t run_length(const struct row_plan* plan, size_t row, size_t end) {
   return next - row;
 }
 
-static void run_igemm(const struct igemm_context* context, size_t batch,
-                      size_t group, size_t channel, size_t row,
-                      size_t num_channels, size_t num_rows, void* output,
-                      size_t output_row_bytes) {
-  const struct xnn_operator* op = operator_of_context(context);
+// Runs a tile in the kernel that was chosen for the operator.
+static void run_tile(const struct xnn_operator* op,
+                     const struct gemm_block* tile, void* output,
+                     size_t output_stride) {
   const struct row_state* state = op->row_state;
-  if (state->kernel != NULL) {
-    const struct tile tile = {
-        .live_taps = state->live_taps[row / op->compute[0].tile[1]],
-        .pointers = at(context->indirect_a, row * context->ks * sizeof(void*)),
-        .zero = context->zero,
-        .input_offset = context->a_offset + group * context->ga_stride +
-                        batch * context->ba_stride,
-        .num_input_channels = context->kc / sizeof(float),
-        .num_taps = context->ks,
-        .weights = at(context->packed_w,
-                      group * context->gw_stride + channel * context->w_stride),
-        .params = &context->params,
-    };
-    state->kernel(&tile, num_rows, num_channels, output, output_row_bytes);
+  if (state->kernel == NULL) {
+    gemm_run_tile(op, tile, output, output_stride);
     return;
   }
-  context->ukernel.function[XNN_UARCH_DEFAULT](
-      num_rows, num_channels, context->kc, context->ks_scaled,
-      at(context->indirect_a, row * context->ks * sizeof(void*)),
-      at(context->packed_w,
-         group * context->gw_stride + channel * context->w_stride),
-      output, output_row_bytes, context->cn_stride,
-      context->a_offset + group * context->ga_stride +
-          batch * context->ba_stride,
-      context->zero, &context->params);
+  const struct igemm_context* context = &op->context.igemm.igemm;
+  const struct tile argument = {
+      .live_taps = state->live_taps[tile->row / op->gemm_loops.mr],
+      .pointers =
+          at(context->indirect_a, tile->row * context->ks * sizeof(void*)),
+      .zero = context->zero,
+      .input_offset = context->a_offset + tile->group * context->ga_stride +
+                      tile->batch * context->ba_stride,
+      .num_input_channels = context->kc / sizeof(float),
+      .num_taps = context->ks,
+      .weights = at(context->packed_w, tile->group * context->gw_stride +
+                                           tile->channel * context->w_stride),
+      .params = &context->params,
+  };
+  state->kernel(&argument, tile->num_rows, tile->num_channels, output,
+                output_stride);
 }
 
-void window_task_igemm(const struct igemm_context* context, size_t batch,
-                       size_t group, size_t channel_start, size_t row_start,
-                       size_t num_channels, size_t num_rows) {
-  const struct xnn_operator* op = operator_of_context(context);
+// Runs a tile whose rows go to their pixels in `output`.
+static void scatter_tile(const struct xnn_operator* op,
+                         const struct gemm_block* tile, void* output) {
   const struct row_plan* plan = op->row_state->plan;
-  void* output =
-      at(context->c, batch * context->bc_stride + group * context->gc_stride +
-                         (channel_start << context->log2_csize));
-  if (!plan->scatter) {
-    run_igemm(context, batch, group, channel_start, row_start, num_channels,
-              num_rows, at(output, row_start * context->cm_stride),
-              context->cm_stride);
-    return;
-  }
-
+  const struct igemm_context* context = &op->context.igemm.igemm;
   // As large as one block of channels, however wide the kernel.
   const size_t nr = op->ukernel.igemm.nr;
   const size_t channels_per_pass =
-      max((kTileBytes / num_rows >> context->log2_csize) / nr, 1) * nr;
-  uint8_t* tile = __builtin_alloca_with_align(
-      num_rows * channels_per_pass << context->log2_csize, 8 * 64);
-  for (size_t n = 0; n < num_channels; n += channels_per_pass) {
-    const size_t channels = min(channels_per_pass, num_channels - n);
-    const size_t bytes = channels << context->log2_csize;
-    run_igemm(context, batch, group, channel_start + n, row_start, channels,
-              num_rows, tile, bytes);
-    for (size_t r = 0; r < num_rows; r++) {
-      const size_t pixel = plan->output->pixel[row_start + r];
+      max((kTileBytes / tile->num_rows >> context->log2_csize) / nr, 1) * nr;
+  uint8_t* buffer = __builtin_alloca_with_align(
+      tile->num_rows * channels_per_pass << context->log2_csize, 8 * 64);
+  struct gemm_block part = *tile;
+  for (size_t n = 0; n < tile->num_channels; n += channels_per_pass) {
+    part.channel = tile->channel + n;
+    part.num_channels = min(channels_per_pass, tile->num_channels - n);
+    const size_t bytes = part.num_channels << context->log2_csize;
+    run_tile(op, &part, buffer, bytes);
+    for (size_t r = 0; r < tile->num_rows; r++) {
+      const size_t pixel = plan->output->pixel[tile->row + r];
       memcpy(
           at(output, pixel * context->cm_stride + (n << context->log2_csize)),
-          tile + r * bytes, bytes);
+          buffer + r * bytes, bytes);
     }
   }
-  insert_zeros(plan, output, row_start, num_rows,
-               num_channels << context->log2_csize);
+}
+
+void window_run_convolution(const struct xnn_operator* op,
+                            const struct gemm_block* block) {
+  const struct row_plan* plan = op->row_state->plan;
+  const struct igemm_context* context = &op->context.igemm.igemm;
+  void* output = at(context->c, block->batch * context->bc_stride +
+                                    block->group * context->gc_stride +
+                                    (block->channel << context->log2_csize));
+  struct gemm_block tile = *block;
+  const size_t end = block->row + block->num_rows;
+  for (; tile.row < end; tile.row += op->gemm_loops.mr) {
+    tile.num_rows = min(end - tile.row, op->gemm_loops.mr);
+    if (plan->scatter) {
+      scatter_tile(op, &tile, output);
+    } else {
+      run_tile(op, &tile, at(output, tile.row * context->cm_stride),
+               context->cm_stride);
+    }
+  }
+  if (plan->scatter) {
+    insert_zeros(plan, output, block->row, block->num_rows,
+                 block->num_channels << context->log2_csize);
+  }
 }
 
 // The multi-pass kernels' accumulators: every task has its own.

@@ -1,12 +1,14 @@
-// The parallel tasks of window operators. The first argument of each is the
-// context of an operator that has a row state.
+// What the threads of window operators do. A context is that of an operator
+// that has a row state.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_WINDOW_TASKS_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_WINDOW_TASKS_H_
 
 #include <stddef.h>
 
+#include "native/dense/gemm-loops.h"
 #include "xnnpack/compute.h"
+#include "xnnpack/operator.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,13 +17,11 @@ extern "C" {
 // Taps of the largest pooling window that window_task_max_pooling takes.
 #define WINDOW_MAX_POOLING_TAPS 256
 
-// Computes a tile of channels and rows. Channels come first, so that one block
-// of weights serves all rows while it is in cache. For a dense output, a tile
-// goes through a buffer that stays in cache, its rows are put at their pixels,
-// and the same share of the masked pixels is zeroed.
-void window_task_igemm(const struct igemm_context* context, size_t batch,
-                       size_t group, size_t channel_start, size_t row_start,
-                       size_t num_channels, size_t num_rows);
+// Computes a block of channels and rows of a convolution, tile by tile. For a
+// dense output, a tile goes through a buffer that stays in cache, its rows are
+// put at their pixels, and the same share of the masked pixels is zeroed.
+void window_run_convolution(const struct xnn_operator* op,
+                            const struct gemm_block* block);
 
 // Each computes rows [row_start, row_start + num_rows) of one batch element
 // into their places, and zeroes the same share of the masked pixels.
