@@ -5,9 +5,12 @@
 //
 // KIND: square (3x3, CHANNELS to CHANNELS), depthwise (3x3), or pointwise (1x1,
 // CHANNELS to OTHER and back: two convolutions a layer). MODE: compact, insert,
-// off, or dense, which is off without masks.
+// off, or dense, which is off without masks. With one more argument, `time`, it
+// also prints the fastest invocation's nanoseconds
+// (benchmarks/insertion_costs).
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -78,7 +81,8 @@ class Chain {
     return output;
   }
 
-  void Run(xnn_sparsity_mode mode, size_t channels, int invocations) {
+  void Run(xnn_sparsity_mode mode, size_t channels, int invocations,
+           bool is_timed) {
     Check(xnn_subgraph_set_sparsity_mode(subgraph_, mode), "set the mode");
     xnn_runtime_t runtime = nullptr;
     Check(xnn_create_runtime_v2(subgraph_, nullptr, 0, &runtime),
@@ -88,8 +92,17 @@ class Chain {
     const xnn_external_value externals[] = {{0, input.data()},
                                             {1, output.data()}};
     Check(xnn_setup_runtime(runtime, 2, externals), "set the runtime up");
+    using Clock = std::chrono::steady_clock;
+    Clock::duration fastest = Clock::duration::max();
     for (int i = 0; i < invocations; i++) {
+      const Clock::time_point start = Clock::now();
       Check(xnn_invoke_runtime(runtime), "invoke the runtime");
+      fastest = std::min(fastest, Clock::now() - start);
+    }
+    if (is_timed) {
+      std::printf(
+          "nanoseconds %lld\n",
+          static_cast<long long>(std::chrono::nanoseconds(fastest).count()));
     }
     const xnn_masked_layer* layers = nullptr;
     const size_t count = xnn_runtime_get_masked_layers(runtime, &layers);
@@ -128,11 +141,12 @@ class Chain {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 9) {
-    std::fprintf(
-        stderr,
-        "usage: masked_chain square|depthwise|pointwise SIZE CHANNELS "
-        "OTHER SPARSITY compact|insert|off|dense LAYERS INVOCATIONS\n");
+  const bool is_timed = argc == 10 && std::string(argv[9]) == "time";
+  if (argc != 9 && !is_timed) {
+    std::fprintf(stderr,
+                 "usage: masked_chain square|depthwise|pointwise SIZE CHANNELS "
+                 "OTHER SPARSITY compact|insert|off|dense LAYERS INVOCATIONS "
+                 "[time]\n");
     return 2;
   }
   const std::string kind = argv[1];
@@ -161,6 +175,6 @@ int main(int argc, char** argv) {
   chain.Run(mode == "compact"  ? xnn_sparsity_mode_compact
             : mode == "insert" ? xnn_sparsity_mode_insert
                                : xnn_sparsity_mode_off,
-            channels, std::atoi(argv[8]));
+            channels, std::atoi(argv[8]), is_timed);
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "native/engine/costs.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "native/engine/kernels/instruction-set.h"
 #include "native/engine/node-role.h"
@@ -9,7 +10,7 @@
 #include "xnnpack/datatype.h"
 #include "xnnpack/subgraph.h"
 
-// In picoseconds; only ratios matter.
+// Only ratios matter.
 struct costs {
   // A multiply-accumulate of a GEMM in floating point and in 8 bits, and of a
   // depthwise convolution, which waits for memory.
@@ -18,24 +19,36 @@ struct costs {
   double depthwise_mac;
   // A GEMM's output byte that is copied to its pixel instead of being written
   // there by the kernel. A call of a depthwise kernel, which writes in place,
-  // for a run of few pixels instead of a line.
+  // for a run of neighbouring kept pixels.
   double scattered_byte;
   double depthwise_run;
   double most_live_taps;
 };
 
-// AVX-512: measured on one core by benchmarks/engine.
-#define AVX512F {9.3, 3.3, 33.0, 63.0, 20000.0, 0.95}
-
+// x86-64: picoseconds on one core, by benchmarks/insertion_costs; in 8 bits
+// without VNNI half of floating point, not measured. NEON: instructions on a
+// Cortex-A72 by benchmarks/aarch64_instructions, twice those of copies and
+// calls, which wait for memory; no board was measured.
 static const struct costs kCosts[instruction_set_count] = {
-    [instruction_set_baseline] = AVX512F,
-    [instruction_set_neon] = AVX512F,
-    [instruction_set_fma3] = AVX512F,
-    [instruction_set_avx512f] = AVX512F,
+    [instruction_set_baseline] = {60, 30, 66, 37, 54000, 0.95},
+    [instruction_set_neon] = {0.35, 0.17, 0.84, 0.9, 400, 0.95},
+    [instruction_set_fma3] = {19.4, 9.7, 43, 27, 53000, 0.95},
+    [instruction_set_avx512f] = {11.9, 4.2, 32, 83, 57000, 0.95},
 };
 
 static const struct costs* costs_here(void) {
   return &kCosts[instruction_set_best()];
+}
+
+// Runs of kept pixels in raster order.
+static double count_runs(const struct row_set* rows) {
+  const size_t pixels = (size_t)rows->height * rows->width;
+  size_t runs = 0;
+  for (size_t p = 0; p < pixels; p++) {
+    runs +=
+        rows->row[p] != ROW_NONE && (p == 0 || rows->row[p - 1] == ROW_NONE);
+  }
+  return (double)runs;
 }
 
 bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
@@ -53,7 +66,8 @@ bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
                       : costs->gemm_mac) >
              kept * (double)value_row_bytes(output) * costs->scattered_byte;
     case xnn_node_type_depthwise_convolution_2d:
-      return masked * macs * costs->depthwise_mac > kept * costs->depthwise_run;
+      return masked * macs * costs->depthwise_mac >
+             count_runs(rows) * costs->depthwise_run;
     default:
       return true;
   }

@@ -279,6 +279,32 @@ INSTANTIATE_TEST_SUITE_P(
                         "the mask is [1, 4, 1, 1], expected [1, 4, 6, 1] as "
                         "its layer's output")));
 
+// A depthwise kernel is called once for each run of kept pixels, and a
+// scattered byte costs more than a few multiplications, on every machine.
+TEST(InsertionRule, WeighsWhatIsSkippedAgainstWhatItTakes) {
+  const auto form_of = [](bool depthwise, size_t channels,
+                          const struct Mask& mask) {
+    Graph graph(Type::kFloat32, 7);
+    const size_t input = graph.Input({16, 16, channels});
+    graph.Output(
+        graph.Mask(depthwise ? graph.Depthwise(input, kSquare)
+                             : graph.Convolution(input, channels, kPointwise),
+                   mask));
+    return GraphRun(graph, xnn_sparsity_mode_insert).Layers()[0].form;
+  };
+  std::mt19937 random(7);
+  const auto half = FirstPixels(16, 16, 128);
+  const auto checkerboard =
+      Where(16, 16, [](size_t y, size_t x) { return (y + x) % 2 == 0; });
+  EXPECT_EQ(form_of(true, 16, half), xnn_sparsity_mode_insert);
+  EXPECT_EQ(form_of(true, 16, checkerboard), xnn_sparsity_mode_off);
+  EXPECT_EQ(form_of(true, 512, checkerboard), xnn_sparsity_mode_insert);
+  EXPECT_EQ(form_of(false, 2, half), xnn_sparsity_mode_off);
+  EXPECT_EQ(form_of(false, 512, half), xnn_sparsity_mode_insert);
+  EXPECT_EQ(form_of(false, 64, RandomMask(16, 16, 0.01, random)),
+            xnn_sparsity_mode_off);
+}
+
 TEST(Memory, CompactTensorsShrinkTheArena) {
   std::mt19937 random(7);
   const auto mask = RandomMask(32, 32, 0.5, random);
