@@ -10,7 +10,7 @@
 #include "xnnpack/datatype.h"
 #include "xnnpack/subgraph.h"
 
-// Only ratios matter.
+// Only the ratios of a GEMM's, and of a depthwise kernel's, matter.
 struct costs {
   // A multiply-accumulate of a GEMM in floating point and in 8 bits, and of a
   // depthwise convolution, which waits for memory.
@@ -25,7 +25,8 @@ struct costs {
   double most_live_taps;
 };
 
-// x86-64: picoseconds on one core, by benchmarks/insertion_costs; in 8 bits
+// x86-64: picoseconds on one core, by benchmarks/insertion_costs, the GEMM's on
+// AVX-512 by benchmarks/engine at sparsities of 30 and 50%; in 8 bits
 // without VNNI half of floating point, not measured. NEON: instructions on a
 // Cortex-A72 by benchmarks/aarch64_instructions, twice those of copies and
 // calls, which wait for memory; no board was measured.
@@ -33,7 +34,7 @@ static const struct costs kCosts[instruction_set_count] = {
     [instruction_set_baseline] = {60, 30, 66, 37, 54000, 0.95},
     [instruction_set_neon] = {0.35, 0.17, 0.84, 0.9, 400, 0.95},
     [instruction_set_fma3] = {19.4, 9.7, 43, 27, 53000, 0.95},
-    [instruction_set_avx512f] = {11.9, 4.2, 32, 83, 57000, 0.95},
+    [instruction_set_avx512f] = {9.3, 3.3, 32, 63, 57000, 0.95},
 };
 
 static const struct costs* costs_here(void) {
