@@ -17,8 +17,8 @@ import re
 import tempfile
 import threading
 import weakref
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tflite_sparse.delegate import delegate_library, library_version, option_texts, report_at
@@ -170,7 +170,7 @@ def compile_model(
     return model
 
 
-class CompiledModel:
+class CompiledModel(AbstractContextManager["CompiledModel"]):
     """LiteRT's CompiledModel, run by the sparse delegate; `compile_model` makes it.
 
     It has the methods of `ai_edge_litert.compiled_model.CompiledModel` and adds `sparsity_report()`
@@ -212,15 +212,7 @@ class CompiledModel:
                 self._compiled.close()
                 self._compiled = None
 
-    def __enter__(self) -> CompiledModel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _live(self) -> Any:
