@@ -37,6 +37,10 @@ class Interpreter:
         mode: "compact" (skip masked pixels and keep tensors small, the fastest), "insert"
             (skip, but write zeros back after each layer: the paper's way) or "off" (multiply by
             the masks as the file says).
+        skip_zeros: whether convolutions and fully connected operations multiply only nonzero
+            activations, found in each inference: "auto" (where that is faster), "always" (where it is
+            possible) or "never". Results are equal; with zeros skipped, latency depends on the
+            input.
         masks: masks to apply to the model in memory: a MaskSet, a mapping from layer names to
             arrays [H, W], or the path of a sidecar. Needs ai-edge-litert 2.1 or newer installed.
         runtime: "ai-edge-litert", "tflite-runtime" or "tensorflow"; by default the first
@@ -66,6 +70,7 @@ class Interpreter:
         *,
         num_threads: int = 1,
         mode: str = "compact",
+        skip_zeros: str = "auto",
         masks: Any = None,
         runtime: str | None = None,
         strict: bool = False,
@@ -85,6 +90,7 @@ class Interpreter:
             runtime=self.runtime,
             num_threads=num_threads,
             mode=mode,
+            skip_zeros=skip_zeros,
             int8=int8,
             profile=profile,
         )

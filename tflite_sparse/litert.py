@@ -12,13 +12,12 @@ import functools
 import importlib
 import importlib.metadata
 import os
-import platform
 import re
 import tempfile
 import threading
 import weakref
-from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tflite_sparse.delegate import delegate_library, library_version, option_texts, report_at
@@ -31,8 +30,6 @@ _OLDEST = (2, 2)
 _WANTED = "ai-edge-litert 2.2 or newer"
 # The name is LiteRT's; the other places that it looks in are taken on some systems.
 _SLOT = "libLiteRtGpuAccelerator.so"
-_GPU_LIBRARY = "libLiteRtWebGpuAccelerator.so"
-_AT_HWCAP, _HWCAP_ATOMICS = 16, 1 << 8
 # Room that LiteRT has for a tensor's sizes; 2.2 writes further ones over its stack.
 _MOST_DIMENSIONS = 8
 
@@ -82,6 +79,7 @@ def compile_model(
     masks: Any = None,
     num_threads: int = 1,
     mode: str = "compact",
+    skip_zeros: str = "auto",
     strict: bool = False,
     profile: bool = False,
     int8: bool = True,
@@ -106,6 +104,7 @@ def compile_model(
         num_threads: threads of the inference; 0 means all cores. LiteRT's own
             `CpuOptions.num_threads` is for the nodes that the delegate leaves.
         mode: "compact", "insert" or "off", as for `Interpreter`.
+        skip_zeros: "auto", "always" or "never", as for `Interpreter`.
         strict: raise MaskError if a masked layer cannot skip.
         profile: measure each operation, for `profile()`; costs a little time per inference.
         int8: whether the delegate takes 8-bit models.
@@ -129,7 +128,9 @@ def compile_model(
     verify_model(content, label)
     verify_ranks(content, label, _MOST_DIMENSIONS, "LiteRT's CompiledModel")
     accelerator = _accelerator(delegate_library())
-    accelerator.set_options(num_threads=num_threads, mode=mode, int8=int8, profile=profile)
+    accelerator.set_options(
+        num_threads=num_threads, mode=mode, skip_zeros=skip_zeros, int8=int8, profile=profile
+    )
     try:
         if environment is None:
             environment = litert_environment()
@@ -170,7 +171,7 @@ def compile_model(
     return model
 
 
-class CompiledModel(AbstractContextManager["CompiledModel"]):
+class CompiledModel:
     """LiteRT's CompiledModel, run by the sparse delegate; `compile_model` makes it.
 
     It has the methods of `ai_edge_litert.compiled_model.CompiledModel` and adds `sparsity_report()`
@@ -212,7 +213,15 @@ class CompiledModel(AbstractContextManager["CompiledModel"]):
                 self._compiled.close()
                 self._compiled = None
 
-    def __exit__(self, *error: object) -> None:
+    def __enter__(self) -> CompiledModel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _live(self) -> Any:
@@ -292,29 +301,9 @@ def _litert() -> tuple[Any, str]:
             "works with this version too"
         )
     try:
-        module = importlib.import_module("ai_edge_litert.compiled_model")
+        return importlib.import_module("ai_edge_litert.compiled_model"), version
     except ImportError as error:
         raise DelegateError(f"ai-edge-litert {version} does not import: {error}") from error
-    _check_processor(Path(str(module.__file__)).parent, version)
-    return module, version
-
-
-def _check_processor(litert: Path, version: str) -> None:
-    """Raise DelegateError where LiteRT ends the process: it loads its library for GPUs on any."""
-    library = litert / _GPU_LIBRARY
-    if platform.machine() == "aarch64" and not _has_atomics() and library.exists():
-        raise DelegateError(
-            f"ai-edge-litert {version}'s CompiledModel ends the process on this processor, with or "
-            f"without the sparse delegate: its {library} is compiled for newer ones (Armv8.1's "
-            "atomics). Remove that file, which is for GPUs only, or use tflite_sparse.Interpreter"
-        )
-
-
-def _has_atomics() -> bool:
-    """Whether an Arm processor has the atomic instructions of Armv8.1 (LSE)."""
-    hardware = ctypes.CDLL(None).getauxval
-    hardware.argtypes, hardware.restype = [ctypes.c_ulong], ctypes.c_ulong
-    return bool(hardware(_AT_HWCAP) & _HWCAP_ATOMICS)
 
 
 def _check_open(environment: Any) -> None:

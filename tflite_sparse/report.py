@@ -48,6 +48,27 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
+class ZeroLayerReport:
+    """What one convolution or fully connected operator did about zeros in its input.
+
+    Attributes:
+        layer: name of the tensor that it writes.
+        op: the operation.
+        form: in the last inference: "zeros" where only nonzero activations were multiplied, "tiles"
+            where all were except for those of masked pixels, "dense" where all were.
+        zeros: share of zeros in its input, as far as it was looked at, the mean over the inferences
+            so far in which it was; None if it never was.
+        reason: why the form is not "zeros"; empty where it is.
+    """
+
+    layer: str
+    op: str
+    form: str
+    zeros: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class NodeLeft:
     """A node that the delegate left to the interpreter, and why."""
 
@@ -64,24 +85,30 @@ class SparsityReport:
     Attributes:
         version: version of the delegate library.
         mode: "compact", "insert" or "off".
+        skip_zeros: "auto", "always" or "never".
         num_threads: threads that the delegate runs on.
         nodes_total: nodes of the model (its first subgraph).
         nodes_taken: nodes that the delegate runs.
         left: the other nodes, with the reason for each.
         layers: one entry per masked layer.
+        zero_layers: one entry per convolution and fully connected operator.
         arena_bytes: memory of the intermediate tensors.
-        sparsity_bytes: memory of the tables that skipping needs.
+        sparsity_bytes: memory of the tables that skipping masked pixels needs.
+        list_bytes: part of `arena_bytes` that lists of nonzero activations need.
     """
 
     version: str
     mode: str
+    skip_zeros: str
     num_threads: int
     nodes_total: int
     nodes_taken: int
     left: tuple[NodeLeft, ...]
     layers: tuple[LayerReport, ...]
+    zero_layers: tuple[ZeroLayerReport, ...]
     arena_bytes: int
     sparsity_bytes: int
+    list_bytes: int
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SparsityReport:
@@ -89,6 +116,7 @@ class SparsityReport:
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         known["left"] = tuple(_build(NodeLeft, row) for row in data["left"])
         known["layers"] = tuple(_build(LayerReport, row) for row in data["layers"])
+        known["zero_layers"] = tuple(_build(ZeroLayerReport, row) for row in data["zero_layers"])
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +125,7 @@ class SparsityReport:
             **asdict(self),
             "left": [asdict(node) for node in self.left],
             "layers": [asdict(layer) for layer in self.layers],
+            "zero_layers": [asdict(layer) for layer in self.zero_layers],
             "mac_sparsity": self.mac_sparsity,
         }
 
@@ -125,7 +154,7 @@ class SparsityReport:
         threads = "1 thread" if self.num_threads == 1 else f"{self.num_threads} threads"
         lines = [
             f"nodes taken by the delegate: {self.nodes_taken} of {self.nodes_total} "
-            f"(mode={self.mode}, {threads})"
+            f"(mode={self.mode}, skip_zeros={self.skip_zeros}, {threads})"
         ]
         if self.layers:
             rows = [
@@ -144,6 +173,19 @@ class SparsityReport:
             lines += ["", format_table(headers, rows)]
         else:
             lines.append("masked layers: none")
+        if self.zero_layers:
+            zero_rows = [
+                (
+                    layer.layer,
+                    layer.op,
+                    layer.form,
+                    "" if layer.zeros is None else f"{layer.zeros:.1%}",
+                    layer.reason,
+                )
+                for layer in self.zero_layers
+            ]
+            lines += ["", "zeros in activations:"]
+            lines.append(format_table(("layer", "op", "form", "zeros", "reason"), zero_rows))
         if self.left:
             rows_left = [(node.node, node.op, node.name, node.reason) for node in self.left]
             lines += ["", "nodes left to the interpreter:"]

@@ -193,6 +193,7 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   rows.tile_rows = mr;
   rows.zero = zero.get();
   rows.lists = lists.get();
+  rows.lists_stride = gemm.lists_bytes;
   const nonzero_output output = {actual.get(), row_bytes, nullptr};
   const size_t num_blocks = (pixels + kRowsPerBlock - 1) / kRowsPerBlock;
   Buffer<uint8_t> scratch(

@@ -45,6 +45,11 @@ bool ParseMode(std::string_view text, std::string* mode) {
   return text == "compact" || text == "insert" || text == "off";
 }
 
+bool ParseSkipZeros(std::string_view text, std::string* skip_zeros) {
+  *skip_zeros = text;
+  return text == "auto" || text == "always" || text == "never";
+}
+
 std::string Quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
@@ -70,6 +75,11 @@ std::string ParseOption(std::string_view key, std::string_view value,
                ? ""
                : BadValue(key, value, "'compact', 'insert' or 'off'");
   }
+  if (key == "skip_zeros") {
+    return ParseSkipZeros(value, &options->skip_zeros)
+               ? ""
+               : BadValue(key, value, "'auto', 'always' or 'never'");
+  }
   if (key == "int8") {
     return ParseSwitch(value, &options->int8)
                ? ""
@@ -81,7 +91,7 @@ std::string ParseOption(std::string_view key, std::string_view value,
                : BadValue(key, value, "'1' (on) or '0' (off)");
   }
   return "tflite-sparse: unknown option " + Quoted(key) +
-         "; the options are num_threads, mode, int8 and profile.";
+         "; the options are num_threads, mode, skip_zeros, int8 and profile.";
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ struct Options {
   // Never 0: parsing counts the cores.
   int num_threads = 1;
   std::string mode = "compact";
+  std::string skip_zeros = "auto";
   bool int8 = true;
   bool profile = false;
 };

@@ -32,6 +32,7 @@ TEST(Options, HaveDefaults) {
   EXPECT_THAT(ParseOptions(nullptr, nullptr, 0, &options), IsEmpty());
   EXPECT_EQ(options.num_threads, 1);
   EXPECT_EQ(options.mode, "compact");
+  EXPECT_EQ(options.skip_zeros, "auto");
   EXPECT_TRUE(options.int8);
   EXPECT_FALSE(options.profile);
 }
@@ -40,12 +41,14 @@ TEST(Options, AreRead) {
   Options options;
   EXPECT_THAT(Parse({{"num_threads", "3"},
                      {"mode", "insert"},
+                     {"skip_zeros", "always"},
                      {"int8", "0"},
                      {"profile", "1"}},
                     &options),
               IsEmpty());
   EXPECT_EQ(options.num_threads, 3);
   EXPECT_EQ(options.mode, "insert");
+  EXPECT_EQ(options.skip_zeros, "always");
   EXPECT_FALSE(options.int8);
   EXPECT_TRUE(options.profile);
 }
@@ -118,6 +121,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"num_threads", "99999999999999999999", "to 1024"},
         Bad{"mode", "", "'compact', 'insert' or 'off'"},
         Bad{"mode", "Compact", "'compact'"},
+        Bad{"skip_zeros", "1", "'auto', 'always' or 'never'"},
         Bad{"int8", "2", "'1' (on) or '0' (off)"},
         Bad{"int8", "True", "'1' (on)"}, Bad{"profile", "yes", "'1' (on)"}));
 

@@ -1,6 +1,7 @@
 #include "native/delegate/session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "native/delegate/json.h"
@@ -51,6 +52,61 @@ std::string LayerObject(const std::string& name,
        {"reason", JsonString(facts.reason)}});
 }
 
+const char* FormName(xnn_zero_form form) {
+  switch (form) {
+    case xnn_zero_form_zeros:
+      return "zeros";
+    case xnn_zero_form_tiles:
+      return "tiles";
+    case xnn_zero_form_dense:
+      return "dense";
+  }
+  return "";
+}
+
+const char* ModeName(xnn_zeros_mode mode) {
+  switch (mode) {
+    case xnn_zeros_mode_auto:
+      return "auto";
+    case xnn_zeros_mode_always:
+      return "always";
+    case xnn_zeros_mode_never:
+      return "never";
+  }
+  return "";
+}
+
+std::string Percent(double share) {
+  return JsonNumber(std::round(100 * share)) + "%";
+}
+
+std::string WhyNotZeros(const xnn_zero_layer& facts) {
+  if (facts.form == xnn_zero_form_zeros) {
+    return "";
+  }
+  if (facts.obstacle != nullptr) {
+    return facts.obstacle;
+  }
+  if (facts.zeros < 0) {
+    return "it has not run yet";
+  }
+  return Percent(facts.last_zeros) +
+         " zeros when it last looked; skipping them " +
+         (facts.pays_from > 1
+              ? "never pays here"
+              : "pays from " + Percent(facts.pays_from) + " on");
+}
+
+std::string ZeroLayerObject(const std::string& name,
+                            const xnn_zero_layer& facts) {
+  return JsonObject(
+      {{"layer", JsonString(name)},
+       {"op", JsonString(facts.op)},
+       {"form", JsonString(FormName(facts.form))},
+       {"zeros", facts.zeros < 0 ? "null" : JsonNumber(facts.zeros)},
+       {"reason", JsonString(WhyNotZeros(facts))}});
+}
+
 std::string OutputName(const TfLiteContext& context, const TfLiteNode& node) {
   if (node.outputs == nullptr || node.outputs->size == 0) {
     return "";
@@ -76,8 +132,8 @@ void Session::NodeVisited(int node_index, bool is_taken) {
 void Session::Partitioned(TfLiteContext* context, const TfLiteIntArray& taken) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const std::map<int, std::string> reasons = std::exchange(reasons_, {});
-  for (const auto& [runtime, bytes] : graphs_[context].sparsity_bytes) {
-    profile_.Forget(runtime);
+  for (const Runtime& known : graphs_[context].runtimes) {
+    profile_.Forget(known.runtime);
   }
   Graph& graph = graphs_[context] = Graph();
   TfLiteIntArray* plan = nullptr;
@@ -112,15 +168,29 @@ void Session::SubgraphCreated(xnn_subgraph_t subgraph) {
       xnn_subgraph_set_sparsity_mode(subgraph, mode);
     }
   }
+  for (const xnn_zeros_mode mode :
+       {xnn_zeros_mode_auto, xnn_zeros_mode_always, xnn_zeros_mode_never}) {
+    if (options_.skip_zeros == ModeName(mode)) {
+      xnn_subgraph_set_zeros_mode(subgraph, mode);
+    }
+  }
 }
 
 void Session::RuntimeCreated(TfLiteContext* context, xnn_runtime_t runtime) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  graphs_[context].sparsity_bytes[runtime] = 0;
+  Graph& graph = graphs_[context];
+  Runtime& created = graph.runtimes.emplace_back();
+  created.runtime = runtime;
+  created.zero_layers.resize(xnn_runtime_get_zero_layers(runtime, nullptr, 0));
+  xnn_runtime_get_zero_layers(runtime, created.zero_layers.data(),
+                              created.zero_layers.size());
+  for (const xnn_zero_layer& layer : created.zero_layers) {
+    created.names.push_back(TensorName(*context, layer.value_id));
+  }
   const xnn_masked_layer* layers = nullptr;
   const size_t count = xnn_runtime_get_masked_layers(runtime, &layers);
   for (size_t i = 0; i < count; i++) {
-    graphs_[context].layers.push_back(
+    graph.layers.push_back(
         {TensorName(*context, layers[i].value_id), layers[i]});
   }
 }
@@ -128,13 +198,26 @@ void Session::RuntimeCreated(TfLiteContext* context, xnn_runtime_t runtime) {
 void Session::RuntimeSetUp(TfLiteContext* context, xnn_runtime_t runtime) {
   const std::lock_guard<std::mutex> lock(mutex_);
   // All runtimes of a delegate share one workspace, which only grows.
+  Runtime& facts = Find(context, runtime);
   xnn_runtime_get_sparsity_memory(runtime, &arena_bytes_,
-                                  &graphs_[context].sparsity_bytes[runtime]);
+                                  &facts.sparsity_bytes);
+  facts.list_bytes = xnn_runtime_get_list_bytes(runtime);
+}
+
+Session::Runtime& Session::Find(const TfLiteContext* context,
+                                xnn_runtime_t runtime) {
+  std::vector<Runtime>& runtimes = graphs_[context].runtimes;
+  return *std::find_if(
+      runtimes.begin(), runtimes.end(),
+      [runtime](const Runtime& known) { return known.runtime == runtime; });
 }
 
 void Session::Invoked(TfLiteContext* context, xnn_runtime_t runtime) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Runtime& facts = Find(context, runtime);
+  xnn_runtime_get_zero_layers(runtime, facts.zero_layers.data(),
+                              facts.zero_layers.size());
   if (profiling()) {
-    const std::lock_guard<std::mutex> lock(mutex_);
     profile_.Add(*context, runtime);
   }
 }
@@ -145,7 +228,10 @@ std::string Session::Report() const {
   int nodes_taken = 0;
   std::vector<std::string> left;
   std::vector<std::string> layers;
+  std::vector<std::string> zero_layers;
   size_t sparsity_bytes = 0;
+  // Runtimes share a workspace.
+  size_t list_bytes = 0;
   for (const auto& [context, graph] : graphs_) {
     nodes_total += graph.nodes_total;
     nodes_taken += graph.nodes_taken;
@@ -158,8 +244,13 @@ std::string Session::Report() const {
     for (const MaskedLayer& layer : graph.layers) {
       layers.push_back(LayerObject(layer.layer, layer.facts));
     }
-    for (const auto& [runtime, bytes] : graph.sparsity_bytes) {
-      sparsity_bytes += bytes;
+    for (const Runtime& runtime : graph.runtimes) {
+      sparsity_bytes += runtime.sparsity_bytes;
+      list_bytes = std::max(list_bytes, runtime.list_bytes);
+      for (size_t i = 0; i < runtime.zero_layers.size(); i++) {
+        zero_layers.push_back(
+            ZeroLayerObject(runtime.names[i], runtime.zero_layers[i]));
+      }
     }
   }
   std::vector<std::string> profile;
@@ -171,13 +262,16 @@ std::string Session::Report() const {
   }
   return JsonObject({{"version", JsonString(TFLITE_SPARSE_VERSION)},
                      {"mode", JsonString(options_.mode)},
+                     {"skip_zeros", JsonString(options_.skip_zeros)},
                      {"num_threads", std::to_string(options_.num_threads)},
                      {"nodes_total", std::to_string(nodes_total)},
                      {"nodes_taken", std::to_string(nodes_taken)},
                      {"left", JsonArray(left)},
                      {"layers", JsonArray(layers)},
+                     {"zero_layers", JsonArray(zero_layers)},
                      {"arena_bytes", std::to_string(arena_bytes_)},
                      {"sparsity_bytes", std::to_string(sparsity_bytes)},
+                     {"list_bytes", std::to_string(list_bytes)},
                      {"profile", JsonArray(profile)}});
 }
 

@@ -52,6 +52,16 @@ class Session : public TfLiteXNNPackDelegateObserver {
     xnn_masked_layer facts;
   };
 
+  // What a runtime last said of itself: it may be gone when somebody asks.
+  struct Runtime {
+    xnn_runtime_t runtime = nullptr;
+    size_t sparsity_bytes = 0;
+    size_t list_bytes = 0;
+    // Tensors that the zero layers write.
+    std::vector<std::string> names;
+    std::vector<xnn_zero_layer> zero_layers;
+  };
+
   // A graph that the delegate was applied to: the model, or one of its
   // control-flow subgraphs.
   struct Graph {
@@ -59,9 +69,11 @@ class Session : public TfLiteXNNPackDelegateObserver {
     int nodes_taken = 0;
     std::vector<LeftNode> left;
     std::vector<MaskedLayer> layers;
-    // Of each of its runtimes.
-    std::map<xnn_runtime_t, size_t> sparsity_bytes;
+    // In the order in which they were created.
+    std::vector<Runtime> runtimes;
   };
+
+  Runtime& Find(const TfLiteContext* context, xnn_runtime_t runtime);
 
   const Options options_;
   mutable std::mutex mutex_;

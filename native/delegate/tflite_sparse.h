@@ -24,6 +24,10 @@ struct TfLiteDelegate;
 //                keep only their kept rows), insert (convolutions skip masked
 //                pixels and write zeros), off (multiply as written).
 //                Default compact.
+//   skip_zeros   whether convolutions and fully connected operators multiply
+//                only nonzero activations, found in each run: auto (where it
+//                is faster), always (where it is possible), never. Results are
+//                equal. Default auto.
 //   int8         1: take int8 and uint8 operators too; 0: do not. Default 1.
 //   profile      1: measure each operator of each run; 0: do not. Default 0.
 //
@@ -50,7 +54,15 @@ const char* tflite_sparse_version(void);
 //   layers  [{layer, op, form, kept, total, macs_dense, macs_kept, reason}] one
 //           for each mask: name of the tensor that the multiply by the mask
 //           writes; form compact, insert or dense, with the reason if dense
-//   arena_bytes, sparsity_bytes  memory for activations, and for the masks
+//   skip_zeros   of this delegate
+//   zero_layers  [{layer, op, form, zeros, reason}] one for each convolution
+//           and fully connected operator: name of the tensor that it writes;
+//           form, in the last run, zeros (only nonzero activations are
+//           multiplied), tiles (all, but for windows' masked pixels) or dense,
+//           with the reason if it is not zeros; zeros, the mean share of zeros
+//           in its input as far as it was looked at, null if it never was
+//   arena_bytes, sparsity_bytes, list_bytes  memory for activations, for the
+//           masks, and, as a part of the first, for lists of nonzeros
 //   profile [{op, layer, microseconds}] with profile=1, one for each of
 //           XNNPACK's operators in order: name, tensor that it writes, mean
 //           time of a run

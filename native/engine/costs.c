@@ -8,9 +8,10 @@
 #include "native/engine/plane.h"
 #include "native/engine/row-set.h"
 #include "xnnpack/datatype.h"
+#include "xnnpack/math.h"
 #include "xnnpack/subgraph.h"
 
-// Only the ratios of a GEMM's, and of a depthwise kernel's, matter.
+// Only ratios matter.
 struct costs {
   // A multiply-accumulate of a GEMM in floating point and in 8 bits, and of a
   // depthwise convolution, which waits for memory.
@@ -23,18 +24,32 @@ struct costs {
   double scattered_byte;
   double depthwise_run;
   double most_live_taps;
+  // Of products that skip zeros: one channel of one row for 16 outputs, in
+  // upstream's GEMM and indirect GEMM; a nonzero activation, on its own and for
+  // 16 outputs; a list that is visited, in the same way; a value that is looked
+  // at.
+  double dense_gemm;
+  double dense_igemm;
+  double nonzero;
+  double nonzero_outputs;
+  double list;
+  double list_outputs;
+  double value;
 };
 
-// x86-64: picoseconds on one core, by benchmarks/insertion_costs, the GEMM's on
-// AVX-512 by benchmarks/engine at sparsities of 30 and 50%; in 8 bits
+// x86-64: picoseconds on one core, by benchmarks/insertion_costs; in 8 bits
 // without VNNI half of floating point, not measured. NEON: instructions on a
 // Cortex-A72 by benchmarks/aarch64_instructions, twice those of copies and
 // calls, which wait for memory; no board was measured.
 static const struct costs kCosts[instruction_set_count] = {
-    [instruction_set_baseline] = {60, 30, 66, 37, 54000, 0.95},
-    [instruction_set_neon] = {0.35, 0.17, 0.84, 0.9, 400, 0.95},
-    [instruction_set_fma3] = {19.4, 9.7, 43, 27, 53000, 0.95},
-    [instruction_set_avx512f] = {9.3, 3.3, 32, 63, 57000, 0.95},
+    [instruction_set_baseline] = {60, 30, 66, 37, 54000, 0.95, 1, 1, 1, 1, 1, 1,
+                                  1},
+    [instruction_set_neon] = {0.35, 0.17, 0.84, 0.9, 400, 0.95, 2500, 2500, 800,
+                              2800, 12000, 6000, 600},
+    [instruction_set_fma3] = {19.4, 9.7, 43, 27, 53000, 0.95, 310, 320, 120,
+                              360, 6000, 2500, 150},
+    [instruction_set_avx512f] = {11.9, 4.2, 32, 83, 57000, 0.95, 185, 250, 200,
+                                 230, 6000, 1500, 110},
 };
 
 static const struct costs* costs_here(void) {
@@ -72,6 +87,24 @@ bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
     default:
       return true;
   }
+}
+
+double most_nonzeros_that_pay(const struct zero_work* work) {
+  const struct costs* costs = costs_here();
+  const double outputs = (double)work->num_outputs / 16;
+  const double channels = (double)work->num_channels;
+  const double lists =
+      (double)divide_round_up(work->num_channels, work->list_channels);
+  const double dense =
+      work->num_taps * channels * outputs *
+      (work->is_indirect ? costs->dense_igemm : costs->dense_gemm);
+  const double fixed =
+      channels * costs->value +
+      work->num_taps * lists * (costs->list + outputs * costs->list_outputs);
+  const double all_nonzeros =
+      work->num_taps * channels *
+      (costs->nonzero + outputs * costs->nonzero_outputs);
+  return (dense - fixed) / all_nonzeros;
 }
 
 bool skipping_taps_pays(double share_of_live_taps) {

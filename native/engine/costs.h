@@ -23,6 +23,23 @@ bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
 // faster on those that both visit.
 bool skipping_taps_pays(double share_of_live_taps);
 
+// A convolution or matrix product that may multiply nonzero activations alone.
+struct zero_work {
+  // Its rows are found through an indirection buffer.
+  bool is_indirect;
+  // Taps of a row that the dense kernel visits, channels under each, and
+  // channels of a list.
+  double num_taps;
+  size_t num_channels;
+  size_t list_channels;
+  // Outputs, as far as the kernels' last vectors reach.
+  size_t num_outputs;
+};
+
+// The largest share of nonzero activations at which multiplying them alone, the
+// search for them included, is faster than multiplying all. May be negative.
+double most_nonzeros_that_pay(const struct zero_work* work);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif

@@ -49,6 +49,56 @@ struct xnn_masked_layer {
   char reason[192];
 };
 
+// Whether convolutions and fully connected operators multiply only nonzero
+// activations. Results are equal: it is a choice of speed.
+enum xnn_zeros_mode {
+  // Where it is faster, decided in each inference.
+  xnn_zeros_mode_auto = 0,
+  // Where it is possible.
+  xnn_zeros_mode_always,
+  xnn_zeros_mode_never,
+};
+
+enum xnn_zero_form {
+  // Multiplies nonzero activations alone.
+  xnn_zero_form_zeros,
+  // Multiplies all, but for taps that read nothing but masked pixels.
+  xnn_zero_form_tiles,
+  xnn_zero_form_dense,
+};
+
+// What an operator did about zeros in the last inference.
+struct xnn_zero_layer {
+  // The value that it writes.
+  uint32_t value_id;
+  const char* op;
+  enum xnn_zero_form form;
+  // Share of zeros in the values of its input that were looked at, since the
+  // runtime was created: the mean over the inferences in which it looked.
+  // Negative if it never did.
+  double zeros;
+  // Why it cannot be `zeros`; NULL if it can.
+  const char* obstacle;
+  // The share of zeros when it last looked, and from which on skipping them
+  // pays: more than 1 if it never does.
+  double last_zeros;
+  double pays_from;
+};
+
+// Chooses the mode for runtimes created later from this subgraph. A new
+// subgraph has the mode auto.
+enum xnn_status xnn_subgraph_set_zeros_mode(xnn_subgraph_t subgraph,
+                                            enum xnn_zeros_mode mode);
+
+// Describes the convolutions and fully connected operators, in execution order:
+// as many as layers[capacity] holds. Returns their number.
+size_t xnn_runtime_get_zero_layers(xnn_runtime_t runtime,
+                                   struct xnn_zero_layer* layers,
+                                   size_t capacity);
+
+// Bytes of the arena that an operator takes for lists and sums, at most.
+size_t xnn_runtime_get_list_bytes(xnn_runtime_t runtime);
+
 // Chooses the mode for runtimes created later from this subgraph. A new
 // subgraph has the mode compact.
 enum xnn_status xnn_subgraph_set_sparsity_mode(xnn_subgraph_t subgraph,

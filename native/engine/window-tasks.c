@@ -37,9 +37,7 @@ static void zero_masked(const struct row_plan* plan, const struct row_set* rows,
   }
 }
 
-// Zeroes, in `bytes` of each row from `output` on, as large a share of the
-// masked pixels as [row_start, row_start + num_rows) is of the kept ones.
-static void insert_zeros(const struct row_plan* plan, void* output,
+void window_insert_zeros(const struct row_plan* plan, void* output,
                          size_t row_start, size_t num_rows, size_t bytes) {
   const size_t kept = plan->output->count;
   const size_t masked = plane_pixels(plan->window.output) - kept;
@@ -129,8 +127,8 @@ void window_run_convolution(const struct xnn_operator* op,
     }
   }
   if (plan->scatter) {
-    insert_zeros(plan, output, block->row, block->num_rows,
-                 block->num_channels << context->log2_csize);
+    window_insert_zeros(plan, output, block->row, block->num_rows,
+                        block->num_channels << context->log2_csize);
   }
 }
 
@@ -175,7 +173,8 @@ void window_task_dwconv(const struct dwconv_context* context, size_t batch,
     row += run;
   }
   if (plan->scatter) {
-    insert_zeros(plan, output, row_start, num_rows, plan->output_row_bytes);
+    window_insert_zeros(plan, output, row_start, num_rows,
+                        plan->output_row_bytes);
   }
 }
 
@@ -203,7 +202,8 @@ void window_task_max_pooling(const struct max_pooling_context* context,
         context->input_increment, context->output_increment, &context->params);
   }
   if (plan->scatter) {
-    insert_zeros(plan, output, row_start, num_rows, plan->output_row_bytes);
+    window_insert_zeros(plan, output, row_start, num_rows,
+                        plan->output_row_bytes);
   }
 }
 

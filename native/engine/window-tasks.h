@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "native/dense/gemm-loops.h"
+#include "native/engine/row-plan.h"
 #include "xnnpack/compute.h"
 #include "xnnpack/operator.h"
 
@@ -34,6 +35,11 @@ void window_task_max_pooling(const struct max_pooling_context* context,
 // context is of any kind.
 void window_task_zero(const void* context, size_t batch, size_t start,
                       size_t count);
+
+// Zeroes, in `bytes` of each row from `output` on, as large a share of the
+// masked pixels as [row_start, row_start + num_rows) is of the kept ones.
+void window_insert_zeros(const struct row_plan* plan, void* output,
+                         size_t row_start, size_t num_rows, size_t bytes);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -50,6 +50,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--threads", type=int, default=1, help="0 = all cores, default 1")
     parser.add_argument("--mode", default="compact", metavar="MODE",
                         help="compact, insert or off; default compact")  # fmt: skip
+    parser.add_argument("--skip-zeros", default="auto", metavar="WHEN",
+                        help="multiply only nonzero activations: auto, always or never; "
+                        "default auto")  # fmt: skip
     parser.add_argument("--masks", type=Path, metavar="F", help="sidecar to apply in memory")
     parser.add_argument("--runtime", choices=RUNTIME_NAMES, help="default: the first installed")
     parser.add_argument("--report", action="store_true", help="also print what was skipped")
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         args.model,
         num_threads=args.threads,
         mode=args.mode,
+        skip_zeros=args.skip_zeros,
         masks=args.masks,
         runtime=args.runtime,
     ) as interpreter:

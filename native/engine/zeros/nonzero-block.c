@@ -190,7 +190,7 @@ static struct nonzero_block_work count_windows(
       const float* row = next_row(&walk);
       if (row != NULL) {
         const uint8_t* lists =
-            input->lists + row_number(&numbers, row) * gemm->lists_bytes;
+            input->lists + row_number(&numbers, row) * input->lists_stride;
         num_rows_read++;
         num_nonzeros += counts_of(lists)[gemm->num_lists];
       }
@@ -220,7 +220,9 @@ static size_t find_visits(const struct nonzero_gemm* gemm,
                           bool is_first) {
   struct tap_walk walk = walk_under_tap(gemm, input, row_start, tap);
   const bool has_own_lists = gemm->num_taps == 1;
-  const size_t lists_bytes = gemm->lists_bytes;
+  const size_t lists_bytes =
+      has_own_lists ? gemm->lists_bytes : input->lists_stride;
+  const uint8_t* first_lists = has_own_lists ? scratch->lists : input->lists;
   const size_t channel = list * gemm->list_channels;
   const size_t places = gemm->counts_bytes + channel;
   struct nonzero_visit* visit = scratch->visits;
@@ -229,9 +231,8 @@ static size_t find_visits(const struct nonzero_gemm* gemm,
     visit->row = (uint32_t)r;
     visit->count = 0;
     if (row != NULL) {
-      const uint8_t* lists =
-          has_own_lists ? scratch->lists + r * lists_bytes
-                        : input->lists + row_number(numbers, row) * lists_bytes;
+      const size_t listed_row = has_own_lists ? r : row_number(numbers, row);
+      const uint8_t* lists = first_lists + listed_row * lists_bytes;
       visit->count = counts_of(lists)[list];
       visit->places = lists + places;
       visit->values = row + channel;

@@ -52,8 +52,10 @@ struct nonzero_input {
   size_t tile_rows;
   const void* zero;
   size_t offset;
-  // Lists of the stored rows. Of products of one tap they are made on the way.
+  // Lists of the stored rows, `lists_stride` bytes apart. Of products of one
+  // tap they are made on the way.
   const uint8_t* lists;
+  size_t lists_stride;
 };
 
 // Where the output rows go.
