@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import options_reference
+from tools import options_reference, tables_in_docs
 from tools.fetch_models import fetched
 from tools.make_models import made
 
@@ -78,3 +78,24 @@ def test_options_reference_is_up_to_date():
     assert options_reference.PAGE.read_text() == options_reference.page(), (
         "run: python -m tools.options_reference"
     )
+
+
+@pytest.mark.parametrize("page", tables_in_docs.PAGES, ids=lambda page: page.name)
+def test_tables_are_those_of_the_results(page):
+    text = page.read_text()
+    assert tables_in_docs.filled(text) == text, "run: python -m tools.tables_in_docs"
+    # A table that lost its markers would be nobody's.
+    others = re.sub(r"<!-- table \S+ -->.*?<!-- end -->", "", text, flags=re.DOTALL)
+    assert not re.search(r"^\|.*\| \d\.\d\d \|", others, re.MULTILINE)
+
+
+def test_every_table_is_on_a_page_and_follows_its_file(tmp_path, monkeypatch):
+    pages = "".join(page.read_text() for page in tables_in_docs.PAGES)
+    for name in tables_in_docs.TABLES:
+        assert f"<!-- table {name} -->" in pages
+    shutil.copytree(tables_in_docs.RESULTS, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(tables_in_docs, "RESULTS", tmp_path)
+    before = tables_in_docs.speed_up()
+    changed = (tmp_path / "speedup.json").read_text().replace('"value": 1.', '"value": 7.')
+    (tmp_path / "speedup.json").write_text(changed)
+    assert tables_in_docs.speed_up() != before

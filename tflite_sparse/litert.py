@@ -12,12 +12,13 @@ import functools
 import importlib
 import importlib.metadata
 import os
+import platform
 import re
 import tempfile
 import threading
 import weakref
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tflite_sparse.delegate import delegate_library, library_version, option_texts, report_at
@@ -30,6 +31,8 @@ _OLDEST = (2, 2)
 _WANTED = "ai-edge-litert 2.2 or newer"
 # The name is LiteRT's; the other places that it looks in are taken on some systems.
 _SLOT = "libLiteRtGpuAccelerator.so"
+_GPU_LIBRARY = "libLiteRtWebGpuAccelerator.so"
+_AT_HWCAP, _HWCAP_ATOMICS = 16, 1 << 8
 # Room that LiteRT has for a tensor's sizes; 2.2 writes further ones over its stack.
 _MOST_DIMENSIONS = 8
 
@@ -171,7 +174,7 @@ def compile_model(
     return model
 
 
-class CompiledModel:
+class CompiledModel(AbstractContextManager["CompiledModel"]):
     """LiteRT's CompiledModel, run by the sparse delegate; `compile_model` makes it.
 
     It has the methods of `ai_edge_litert.compiled_model.CompiledModel` and adds `sparsity_report()`
@@ -213,15 +216,7 @@ class CompiledModel:
                 self._compiled.close()
                 self._compiled = None
 
-    def __enter__(self) -> CompiledModel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _live(self) -> Any:
@@ -301,9 +296,29 @@ def _litert() -> tuple[Any, str]:
             "works with this version too"
         )
     try:
-        return importlib.import_module("ai_edge_litert.compiled_model"), version
+        module = importlib.import_module("ai_edge_litert.compiled_model")
     except ImportError as error:
         raise DelegateError(f"ai-edge-litert {version} does not import: {error}") from error
+    _check_processor(Path(str(module.__file__)).parent, version)
+    return module, version
+
+
+def _check_processor(litert: Path, version: str) -> None:
+    """Raise DelegateError where LiteRT ends the process: it loads its library for GPUs on any."""
+    library = litert / _GPU_LIBRARY
+    if platform.machine() == "aarch64" and not _has_atomics() and library.exists():
+        raise DelegateError(
+            f"ai-edge-litert {version}'s CompiledModel ends the process on this processor, with or "
+            f"without the sparse delegate: its {library} is compiled for newer ones (Armv8.1's "
+            "atomics). Remove that file, which is for GPUs only, or use tflite_sparse.Interpreter"
+        )
+
+
+def _has_atomics() -> bool:
+    """Whether an Arm processor has the atomic instructions of Armv8.1 (LSE)."""
+    hardware = ctypes.CDLL(None).getauxval
+    hardware.argtypes, hardware.restype = [ctypes.c_ulong], ctypes.c_ulong
+    return bool(hardware(_AT_HWCAP) & _HWCAP_ATOMICS)
 
 
 def _check_open(environment: Any) -> None:

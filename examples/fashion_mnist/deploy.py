@@ -57,8 +57,11 @@ def convert(folder: Path) -> bytes:
     import torch
 
     from examples.fashion_mnist.networks import NETWORKS
+    from tflite_sparse.torch import set_thresholds
 
     network = NETWORKS[run.network](run.width)
+    if run.threshold:
+        set_thresholds(network, run.threshold, learnable=run.learnable)
     network.load_state_dict(torch.load(folder / "weights.pt", map_location="cpu"))
     example = torch.from_numpy(pictures("t10k", run.size)[0][:1].transpose(0, 3, 1, 2).copy())
     return ts.convert_torch(network.eval(), (example,), masks)

@@ -72,8 +72,22 @@ def mobilenet(width: int) -> nn.Module:
     )
 
 
+def lenet5(width: int) -> nn.Module:
+    """Two 5 x 5 convolutions and three linear layers (LeCun et al., 1998), with ReLUs.
+
+    `width` 16 has the published 6, 16, 120 and 84 channels: 62,000 weights.
+    """
+    first, second, third, fourth = (channels * width // 16 for channels in (6, 16, 120, 84))
+    return nn.Sequential(
+        *(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(first, second, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(25 * second, third), nn.ReLU()),
+        *(nn.Linear(third, fourth), nn.ReLU(), nn.Linear(fourth, 10)),
+    )
+
+
 #: What makes each network from its width.
-NETWORKS = {"resnet": resnet, "mobilenet": mobilenet}
+NETWORKS = {"resnet": resnet, "mobilenet": mobilenet, "lenet5": lenet5}
 
 
 def _head(channels: int) -> tuple[nn.Module, ...]:

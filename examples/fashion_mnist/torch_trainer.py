@@ -9,8 +9,18 @@ from torch import nn
 
 from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.networks import NETWORKS
-from examples.fashion_mnist.runs import Run
-from tflite_sparse.torch import ActivationSparsifier
+from examples.fashion_mnist.runs import PENALTIES, Run
+from tflite_sparse.activity import ActivityReport
+from tflite_sparse.masks import lattice_masks
+from tflite_sparse.torch import (
+    ActivationRegularizer,
+    ActivationSparsifier,
+    measure_activity,
+    set_thresholds,
+)
+from tflite_sparse.training import Star
+
+TRAINED = Path(__file__).parent / "trained"
 
 
 class TorchTrainer:
@@ -25,28 +35,53 @@ class TorchTrainer:
         total = epochs * self.steps
         torch.manual_seed(run.seed)
         model = NETWORKS[run.network](run.width)
+        if run.start:
+            model.load_state_dict(torch.load(TRAINED / run.start / "weights.pt"))
         self.model = model.to(self._device, memory_format=torch.channels_last)
+        if run.threshold:
+            # Learned thresholds are parameters from the first step; fixed ones come with phase 2.
+            set_thresholds(self.model, run.learnable * run.threshold, learnable=run.learnable)
+        self.regularizer = ActivationRegularizer(
+            self.model, PENALTIES[run.penalty or "l1"], run.weight
+        )
+        self._star = (
+            Star(self.regularizer, self._set_threshold, total, t=run.threshold, weight=run.weight)
+            if run.threshold
+            else None
+        )
         self._optimizer = torch.optim.SGD(
             self.model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
         )
         self._rate = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, max_lr=0.2, total_steps=total, pct_start=0.2, cycle_momentum=False
+            self._optimizer,
+            max_lr=0.05 if run.start or run.network == "lenet5" else 0.2,
+            total_steps=total,
+            pct_start=0.2,
+            cycle_momentum=False,
         )
         self.sparsifier = ActivationSparsifier(
             self.model,
             run.size,
             run.sparsity,
             total,
-            freeze_from=run.freeze_from,
-            mask_source=run.mask_source,
+            dense_until=0.0 if run.start else 0.1,
+            freeze_from=0.0 if run.start else run.freeze_from,
+            mask_source="propagated" if run.mask_source == "lattice" else run.mask_source,
             seed=run.seed,
         )
+        if run.mask_source == "lattice":
+            shapes = {name: mask.shape for name, mask in self.sparsifier.masks().items()}
+            self.sparsifier.set_masks(lattice_masks(shapes, run.size, run.sparsity, run.seed))
+        # One pass over the activations instead of ten.
+        self._step = torch.compile(self.model) if run.penalty else self.model
         self._stateful = {
             "model": self.model,
             "optimizer": self._optimizer,
             "rate": self._rate,
             "sparsifier": self.sparsifier,
         }
+        if self._star is not None:
+            self._stateful["star"] = self._star
 
     def epoch(self, number: int) -> float:
         """Train on every picture once; returns the mean loss."""
@@ -54,14 +89,16 @@ class TorchTrainer:
         losses = []
         for images, labels in batches(self._images, self._labels, self._run.seed, number):
             with torch.autocast(self._device.type, torch.bfloat16):
-                logits = self.model(self._on_device(images))
+                logits = self._step(self._on_device(images))
             wanted = torch.from_numpy(labels).to(self._device)
             loss = nn.functional.cross_entropy(logits.float(), wanted, label_smoothing=0.05)
             self._optimizer.zero_grad()
-            loss.backward()
+            (loss + self.regularizer.loss()).backward()
             self._optimizer.step()
             self._rate.step()
             self.sparsifier.step()
+            if self._star is not None:
+                self._star.step()
             losses.append(loss.detach())
         return float(torch.stack(losses).mean())
 
@@ -76,6 +113,14 @@ class TorchTrainer:
         ]
         return int((torch.cat(found).numpy() == labels).sum())
 
+    def activity(self) -> ActivityReport:
+        """Zeros and effective multiply-accumulates over the first 1,000 test pictures."""
+        images = self._test[0]
+        firsts = range(0, 1000, 100)
+        return measure_activity(
+            self.model, (self._on_device(images[first : first + 100]) for first in firsts)
+        )
+
     def save(self, path: Path) -> None:
         """Write all that a resumed run needs."""
         torch.save({name: part.state_dict() for name, part in self._stateful.items()}, path)
@@ -89,6 +134,10 @@ class TorchTrainer:
     def save_weights(self, folder: Path) -> None:
         """Write what the trained network is, without its masks."""
         torch.save(self.model.state_dict(), folder / "weights.pt")
+
+    def _set_threshold(self, t: float) -> None:
+        if not self._run.learnable:
+            set_thresholds(self.model, t)
 
     def _on_device(self, images) -> torch.Tensor:
         # [N, H, W, 1] in memory is what channels_last means.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from examples.fashion_mnist.runs import GROUPS, NETWORKS, Run
+from tflite_sparse.activity import ActivityReport
 from tflite_sparse.files import write_atomically
 from tflite_sparse.training.sparsifier import Sparsifier
 
@@ -37,6 +38,9 @@ class Trainer(Protocol):
 
     def count_correct(self) -> int:
         """How many of the 10,000 test pictures are named rightly."""
+
+    def activity(self) -> ActivityReport:
+        """Zeros and effective multiply-accumulates over the first 1,000 test pictures."""
 
     def save(self, path: Path) -> None:
         """Write all that a resumed run needs."""
@@ -103,8 +107,12 @@ def train(run: Run, epochs: int, folder: Path, device: str) -> dict[str, Any]:
     if run.sparsity:
         trainer.sparsifier.masks().save(folder / "masks.npz")
     # Once more: a run that never freezes has its final masks since the last step only.
+    totals = trainer.activity().totals
     result = {
         "correct": trainer.count_correct(),
+        "zeros": totals.zeros,
+        "macs_effective": totals.macs_effective,
+        "macs_dense": totals.macs_dense,
         "seconds": sum(float(line["seconds"]) for line in lines),
         "device": device,
     }
@@ -148,7 +156,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--network", choices=NETWORKS, default="resnet")
-    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument(
+        "--groups",
+        nargs="+",
+        choices=GROUPS,
+        default=["table", "ablations", "freezing", "rivals"],
+        help="kinds of runs (default: those with masks only)",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
         "--epochs", type=_positive, default=8, help="the budget of every run (default 8)"

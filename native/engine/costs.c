@@ -11,7 +11,7 @@
 #include "xnnpack/math.h"
 #include "xnnpack/subgraph.h"
 
-// Only ratios matter.
+// Only the ratios of a GEMM's, and of a depthwise kernel's, matter.
 struct costs {
   // A multiply-accumulate of a GEMM in floating point and in 8 bits, and of a
   // depthwise convolution, which waits for memory.
@@ -37,7 +37,8 @@ struct costs {
   double value;
 };
 
-// x86-64: picoseconds on one core, by benchmarks/insertion_costs; in 8 bits
+// x86-64: picoseconds on one core, by benchmarks/insertion_costs, the GEMM's on
+// AVX-512 by benchmarks/engine at sparsities of 30 and 50%; in 8 bits
 // without VNNI half of floating point, not measured. NEON: instructions on a
 // Cortex-A72 by benchmarks/aarch64_instructions, twice those of copies and
 // calls, which wait for memory; no board was measured.
@@ -48,7 +49,7 @@ static const struct costs kCosts[instruction_set_count] = {
                               2800, 12000, 6000, 600},
     [instruction_set_fma3] = {19.4, 9.7, 43, 27, 53000, 0.95, 310, 320, 120,
                               360, 6000, 2500, 150},
-    [instruction_set_avx512f] = {11.9, 4.2, 32, 83, 57000, 0.95, 185, 250, 200,
+    [instruction_set_avx512f] = {9.3, 3.3, 32, 63, 57000, 0.95, 185, 250, 200,
                                  230, 6000, 1500, 110},
 };
 

@@ -1,5 +1,6 @@
 """The Arm wheel in an Arm Python, on emulated processors."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.litert.c_example import build
 from tests.runtime.models import made
 from tflite_sparse.delegate import LIBRARY_VARIABLE, delegate_library
 from tflite_sparse.measure.variants import difference
 from tools import emulator
+from tools.fetch_sources import cache_root, read_lock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = ("face_landmark_fp32-s30", "face_landmark_int8-s50", "face_detection_short_range-s50")
@@ -94,6 +97,80 @@ def test_outputs_are_those_of_this_machine(there, here, model, mode):
     assert any(np.unique(tensor).size > 9 for tensor in here[model, mode]), (
         "the outputs say nothing"
     )
+
+
+COMPILED = """
+import sys
+import numpy as np
+import tflite_sparse as ts
+from tests.runtime.models import inputs, run
+from tflite_sparse.measure.compiled import CompiledInterpreter
+
+target, path = sys.argv[1:]
+model = ts.compile_model(path, num_threads=2)
+compiled = CompiledInterpreter(model)
+values = inputs(compiled)
+with ts.Interpreter(path, num_threads=2) as interpreter:
+    interpreter.allocate_tensors()
+    for a, b in zip(run(interpreter, values), run(compiled, values)):
+        np.testing.assert_array_equal(a, b)
+report = model.sparsity_report()
+assert report.left == () and any(layer.accelerated for layer in report.layers)
+values[0].tofile(target + "/inputs")
+with open(target + "/expected", "wb") as file:
+    for array in run(compiled, values):
+        file.write(array.tobytes())
+"""
+
+
+@pytest.fixture(scope="session")
+def litert(tmp_path_factory):
+    """ai-edge-litert without its library for GPUs, which kills a Cortex-A72."""
+    folder = tmp_path_factory.mktemp("litert")
+    (folder / "ai_edge_litert").mkdir()
+    for path in (emulator.site("ai-edge-litert") / "ai_edge_litert").iterdir():
+        if path.name != "libLiteRtWebGpuAccelerator.so":
+            (folder / "ai_edge_litert" / path.name).symlink_to(path)
+    return folder
+
+
+def cross_compiler():
+    """The compiler that the library is built with, for C on Arm."""
+    (zig,) = (source for source in read_lock() if source.package == "ziglang")
+    cache = cache_root()
+    program = cache / f"ziglang-{zig.version}" / "zig"
+    return f"env ZIG_GLOBAL_CACHE_DIR={cache}/zig {program} cc -target aarch64-linux-gnu.2.28"
+
+
+def test_litert_compiled_model_in_python_and_c(cpu, package, litert, tmp_path):
+    path, model = f"{litert}:{package}", MODELS[0]
+    arguments = ("-c", COMPILED, str(tmp_path), str(made(model)))
+    done = on_board(cpu, path, "ai-edge-litert", *arguments)
+    assert done.returncode == 0, f"ended with {done.returncode}:\n{done.stderr[-3000:]}"
+    program = build(
+        tmp_path / "run",
+        litert=emulator.site("ai-edge-litert") / "ai_edge_litert",
+        sparse=package / "tflite_sparse" / "lib",
+        compiler=cross_compiler(),
+    )
+    files = [made(model), tmp_path / "inputs", tmp_path / "outputs"]
+    command = [*emulator.command(cpu), program, *files, "num_threads=2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, f"ended with {done.returncode}:\n{done.stderr[-3000:]}"
+    assert (tmp_path / "outputs").read_bytes() == (tmp_path / "expected").read_bytes()
+    assert json.loads(done.stdout)["left"] == []
+
+
+def test_litert_that_would_kill_the_process_is_refused(cpu, package):
+    """Its library for GPUs is compiled for newer processors, and it loads that on all."""
+    stock = "from ai_edge_litert.environment import Environment; Environment.create()"
+    dies = on_board(cpu, package, "ai-edge-litert", "-c", stock).returncode != 0
+    assert dies == (cpu == "cortex-a72")
+    ours = "import tflite_sparse as ts; ts.litert_environment()"
+    done = on_board(cpu, package, "ai-edge-litert", "-c", ours)
+    assert (done.returncode == 0) != dies
+    assert ("Remove that file, which is for GPUs only" in done.stderr) == dies
+    assert done.returncode in (0, 1), "it was killed"
 
 
 # One instruction each, by its encoding, then a return: usdot is of i8mm, addvl of SVE.

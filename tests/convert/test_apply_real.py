@@ -22,6 +22,8 @@ MODELS = (
     "iris_landmark_fp32",
     "palm_detection_lite",
     "pose_detection",
+    "face_detection_full_range_sparse",
+    "hand_recrop",
     "face_landmark_int8",
     "iris_landmark_int8",
 )

@@ -11,7 +11,7 @@ import pytest
 
 import tflite_sparse as ts
 from tests.runtime.models import content, inputs, run
-from tests.runtime.test_lifetime import resident_mb
+from tests.runtime.test_lifetime import in_threads, resident_mb
 from tflite_sparse.measure.compiled import CompiledInterpreter
 from tools.make_models import made
 
@@ -87,18 +87,9 @@ def test_a_hundred_compilations_do_not_grow():
         except Exception as error:  # a thread's exception would be lost
             failures.append(repr(error))
 
-    def in_threads(count):
-        threads = [
-            threading.Thread(target=rounds, args=(count // THREADS,)) for _ in range(THREADS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    in_threads(50)
+    in_threads(rounds, 50, THREADS)
     before = resident_mb()
-    in_threads(100)
+    in_threads(rounds, 100, THREADS)
     grown = resident_mb() - before
     assert not failures, failures[:3]
     # One leaked copy of the weights a compilation would be 20 MB and more.

@@ -16,6 +16,18 @@ FLOAT = (
     "palm_detection_lite",
     "pose_detection",
     "pose_landmark_full",
+    "face_detection_front",
+    "face_detection_full_range",
+    "face_detection_full_range_sparse",  # sparse weights of float16
+    "face_detection_full_range_sparse_fp32",
+    "hand_recrop",
+    "palm_detection_full",
+)
+# With operations that no interpreter has.
+REFUSED = (
+    "face_landmark_with_attention",
+    "selfie_segmentation",
+    "selfie_segmentation_landscape",
 )
 INT8 = ("face_landmark_int8", "iris_landmark_int8")
 MASKED_INT8 = ("face_landmark_int8-s30", "face_landmark_int8-s50")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import tflite_sparse as ts
-from tests.runtime.models import SMALL, content
+from tests.runtime.models import REFUSED, SMALL, content
 
 CASES = 200
 
@@ -61,11 +61,10 @@ def test_models_with_changed_bytes_never_crash(runtime, tmp_path):
     assert 0 < refused(runtime, tmp_path, "changed") <= CASES
 
 
-def test_unknown_custom_operation_is_named(runtime):
-    with pytest.raises(ts.ModelError, match="Landmarks2TransformMatrix"):
-        ts.Interpreter(
-            model_content=content("face_landmark_with_attention"), runtime=runtime
-        ).allocate_tensors()
+@pytest.mark.parametrize("name", REFUSED)
+def test_unknown_custom_operation_is_named(runtime, name):
+    with pytest.raises(ts.ModelError, match=r"custom op: (Landmarks2|Convolution2DTransposeBias)"):
+        ts.Interpreter(model_content=content(name), runtime=runtime).allocate_tensors()
 
 
 @pytest.mark.parametrize("bad", [b"", b"TFL3", b"text of another kind"])

@@ -16,6 +16,15 @@ def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
 
+def in_threads(work, count, number):
+    """Share `count` rounds of `work(count)` among a number of threads, and wait for them."""
+    threads = [threading.Thread(target=work, args=(count // number,)) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_a_thousand_rounds_in_four_threads(runtime):
     model = content("face_detection_short_range-s50")
     first = ts.Interpreter(model_content=model, runtime=runtime)
@@ -36,18 +45,9 @@ def test_a_thousand_rounds_in_four_threads(runtime):
         except Exception as error:  # a thread's exception would be lost
             failures.append(repr(error))
 
-    def in_threads(count):
-        threads = [
-            threading.Thread(target=rounds, args=(count // THREADS,)) for _ in range(THREADS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    in_threads(ROUNDS // 5)
+    in_threads(rounds, ROUNDS // 5, THREADS)
     before = resident_mb()
-    in_threads(ROUNDS - ROUNDS // 5)
+    in_threads(rounds, ROUNDS - ROUNDS // 5, THREADS)
     grown = resident_mb() - before
     assert not failures, failures[:3]
     # One leaked copy of the weights a round would be 180 MB. An allocator's arenas, one a thread,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import tflite_sparse as ts
-from tflite_sparse.errors import OptionError
+from tflite_sparse.errors import ConversionError, OptionError
 from tflite_sparse.keras import threshold as in_keras
 from tflite_sparse.torch import threshold as in_torch
 
@@ -220,3 +220,44 @@ def test_masks_stand_behind_thresholds():
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     wanted = expected(np.repeat(picture, 2, 3)) * mask[None, :, :, None]
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("kind", ["torch", "keras"])
+def test_int8_is_refused_and_a_threshold_of_zero_is_a_relu(kind):
+    data = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 1)).astype(np.float32)
+    if kind == "keras":
+        model = keras.Sequential(
+            [
+                keras.layers.Input((8, 8, 1)),
+                keras.layers.Conv2D(2, 1, name="conv"),
+                in_keras.ThresholdReLU(T, name="relu"),
+            ]
+        )
+        layer, name = model.get_layer("relu"), "'relu'"
+
+        def convert(**options):
+            return ts.convert_keras(model, progress=False, **options)
+    else:
+        model = Network(in_torch.ThresholdReLU(T))
+        layer, name = model.threshold, "'threshold'"
+        data = data.transpose(0, 3, 1, 2).copy()
+
+        def convert(**options):
+            return ts.convert_torch(model, (torch.from_numpy(data[:1]),), progress=False, **options)
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    with pytest.raises(ConversionError, match=f"the threshold 0.125 of {name}"):
+        convert(quantize="int8", representative_data=data)
+    for quantize in ("float16", "dynamic"):
+        assert "CEIL" in operations(Interpreter(model_content=convert(quantize=quantize)))
+    layer.set_threshold(0.0)
+    names = operations(Interpreter(model_content=convert()))
+    assert not {"CEIL", "SUB", "MUL", "RELU"} & names, names
+    assert "CONV_2D" in operations(
+        Interpreter(model_content=convert(quantize="int8", representative_data=data))
+    )
+
+
+def operations(interpreter):
+    return {op["op_name"].removeprefix("DEPTHWISE_") for op in interpreter._get_ops_details()}

@@ -46,6 +46,23 @@ def check_quantization(quantize: str | None, data: RepresentativeData | None) ->
         )
 
 
+def check_thresholds(quantize: str | None, thresholds: Mapping[str, float]) -> None:
+    """Refuse int8 for a model whose ReLUs have thresholds.
+
+    Raises:
+        ConversionError: names one of them.
+    """
+    over = {name: t for name, t in thresholds.items() if t > 0}
+    if quantize == "int8" and over:
+        name, t = next(iter(over.items()))
+        raise ConversionError(
+            f"quantize='int8' has no exact form for the threshold {t:g} of {name!r}: its CEIL is "
+            "no 8-bit operation, and a rounded difference may pass what the threshold removes. "
+            "Convert to float32, or with quantize='float16' or 'dynamic'; or take the thresholds "
+            "out with set_thresholds(model, 0.0)"
+        )
+
+
 def reusable(data: RepresentativeData | None) -> RepresentativeData | None:
     """The data in a form that can be gone through more than once."""
     return list(data) if isinstance(data, Iterator) else data

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ from tflite_sparse.convert.checking import (
 from tflite_sparse.convert.data import (
     RepresentativeData,
     check_quantization,
+    check_thresholds,
     require,
     reusable,
     samples,
@@ -34,6 +36,8 @@ from tflite_sparse.inputs import random_inputs
 from tflite_sparse.keras.mask import ActivationMask, masked
 from tflite_sparse.keras.observer import unobserved
 from tflite_sparse.keras.record import as_given, input_specs, record_forward, replaced_calls
+from tflite_sparse.keras.set_thresholds import thresholds_of
+from tflite_sparse.keras.threshold import ThresholdReLU, rectified
 from tflite_sparse.masks.mask_set import Mask, MaskSet
 from tflite_sparse.progress import Progress
 
@@ -78,11 +82,12 @@ def convert(
     Raises:
         OptionError: unknown ``quantize``, or int8 without data.
         MaskError: an unknown or ambiguous layer, a mask of another size.
-        ConversionError: TensorFlow is missing, the converter failed, a mask is not in fusible form
+        ConversionError: TensorFlow is missing, int8 for a model with thresholds, the converter failed, a mask is not in fusible form
             (names the layer), or the result differs from the model.
     """
     require("tensorflow", "keras")
     check_quantization(quantize, representative_data)
+    check_thresholds(quantize, thresholds_of(model))
     representative_data = reusable(representative_data)
     steps = Progress(progress)
     with steps.step("running the Keras model"), unobserved(model):
@@ -92,7 +97,12 @@ def convert(
         with _masked_calls([site for site in sites if not site.in_model]):
             result = model(as_given(inputs), training=False)
         outputs = [np.asarray(leaf) for leaf in keras.tree.flatten(result)]
-    with steps.step(f"converting with {len(sites)} masks"), unobserved(model), _masked_calls(sites):
+    with (
+        steps.step(f"converting with {len(sites)} masks"),
+        unobserved(model),
+        _plain_relus(model),
+        _masked_calls(sites),
+    ):
         content = _tflite(model, quantize, representative_data)
     with steps.step("checking the result"):
         file = ModelFile.read(content)
@@ -103,6 +113,18 @@ def convert(
         limit = TOLERANCES[quantize] if tolerance is None else tolerance
         check_result(content, inputs, outputs, limit)
     return content
+
+
+@contextlib.contextmanager
+def _plain_relus(model: Any) -> Iterator[None]:
+    """The model with plain ReLUs for thresholds of 0, which need no operations of their own."""
+    plain = {
+        layer: partial(rectified, max_value=layer.max_value)
+        for layer in model._flatten_layers()
+        if isinstance(layer, ThresholdReLU) and layer.t == 0
+    }
+    with replaced_calls(plain):
+        yield
 
 
 @dataclass

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from tflite_sparse.keras.threshold import LearnableThresholdReLU, ThresholdReLU, rectified
 from tflite_sparse.places import Place
 
 
@@ -36,8 +37,8 @@ class ActivationObserver:
         places: what to observe; :func:`~tflite_sparse.places.choose_places` picks them from a
             record, which must be of this very model or share its layers.
         callback: see above.
-        unmasked: hand over what is there before an ActivationMask layer; else what is behind it,
-            if the record is of a model with such layers.
+        unmasked: hand over what is there before an ActivationMask layer and before a threshold;
+            else what is behind them, if the record is of a model with such layers.
 
     Raises:
         MaskError: a layer's activation runs several times behind a normalisation that does too.
@@ -58,7 +59,7 @@ class ActivationObserver:
                 seen.add(id(node.layer))
                 observed = _observed(node.layer)
                 functions = [n.function for n in following if n.function is not None]
-                observed.callbacks.append(_callback(place, functions, callback))
+                observed.callbacks.append(_callback(place, functions, callback, unmasked))
                 self._added.append((observed, observed.callbacks[-1]))
 
     def remove(self) -> None:
@@ -84,15 +85,19 @@ def unobserved(model: Any) -> Iterator[None]:
             call.is_active = True
 
 
-_Callback = Callable[[Any, bool], object]
+_Callback = Callable[[Any, Any, bool], object]
 
 
 def _callback(
     place: Place,
     functions: Sequence[Callable[[Any], Any]],
     callback: Callable[[Place, Any, bool], object],
+    before_threshold: bool,
 ) -> _Callback:
-    def run(value: Any, training: bool) -> None:
+    def run(given: Any, value: Any, training: bool) -> None:
+        layer = place.module
+        if before_threshold and isinstance(layer, (ThresholdReLU, LearnableThresholdReLU)):
+            value = rectified(given, layer.max_value)
         for function in functions:
             value = function(value)
         callback(place, value, training)
@@ -112,7 +117,9 @@ class _Observed:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         output = self._call(*args, **kwargs)
         for callback in self.callbacks if self.is_active else ():
-            callback(output, bool(self.layer._get_call_context().training))
+            callback(
+                args[0] if args else None, output, bool(self.layer._get_call_context().training)
+            )
         return output
 
 

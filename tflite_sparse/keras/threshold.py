@@ -47,6 +47,11 @@ class ThresholdReLU(keras.layers.Layer):  # type: ignore[misc]
         """The threshold."""
         return float(self._t)
 
+    @property
+    def threshold(self) -> float:
+        """The threshold, under the name that learnable ones have for their mean."""
+        return self.t
+
     def set_threshold(self, t: float) -> None:
         """Change the threshold.
 
@@ -106,6 +111,20 @@ class LearnableThresholdReLU(keras.layers.Layer):  # type: ignore[misc]
         self.t = self.add_weight(
             shape=(channels or 1,), initializer=keras.initializers.Constant(t), name="t"
         )
+
+    @property
+    def threshold(self) -> float:
+        """The mean of the thresholds."""
+        return float(ops.mean(ops.maximum(self.t, 0.0)))
+
+    def set_threshold(self, t: float) -> None:
+        """Give all channels this threshold.
+
+        Raises:
+            OptionError: negative, not finite, or not below max_value.
+        """
+        checked_ceiling(self.max_value, checked_threshold(t))
+        self.t.assign(ops.full(self.t.shape, t))
 
     def call(self, x: Any, training: bool = False) -> Any:
         """``[N, ..., C]`` to the same shape."""

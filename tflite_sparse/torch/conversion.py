@@ -16,6 +16,7 @@ from tflite_sparse.convert.checking import TOLERANCES, Array, check_masks_presen
 from tflite_sparse.convert.data import (
     RepresentativeData,
     check_quantization,
+    check_thresholds,
     require,
     reusable,
     samples,
@@ -32,6 +33,7 @@ from tflite_sparse.progress import Progress
 from tflite_sparse.torch.mask import ActivationMask, MaskHook, attach, attached, detach
 from tflite_sparse.torch.observer import unobserved
 from tflite_sparse.torch.record import evaluating, record_forward, tensors, unwrapped
+from tflite_sparse.torch.set_thresholds import thresholds_of
 
 
 def convert(
@@ -80,11 +82,12 @@ def convert(
         OptionError: unknown ``quantize``, or int8 without data.
         MaskError: an unknown layer, a mask of another size, a sparsifier that has not
             drawn its masks yet, or one of whose masks is lost with a replaced module.
-        ConversionError: litert-torch is missing, the converter failed, a mask is not in fusible form
+        ConversionError: litert-torch is missing, int8 for a model with thresholds, the converter failed, a mask is not in fusible form
             (names the layer), or the result differs from the module.
     """
     require("litert_torch", "torch")
     check_quantization(quantize, representative_data)
+    check_thresholds(quantize, thresholds_of(module))
     if quantize is not None:
         require("ai_edge_quantizer", "torch")
     representative_data = reusable(representative_data)

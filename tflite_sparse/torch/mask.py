@@ -91,6 +91,11 @@ class MaskHook:
         """``[H, W]``, or None where every pixel is kept."""
         return None if self._mask is None else self._mask[0, 0].cpu().numpy()
 
+    @property
+    def tensor(self) -> torch.Tensor | None:
+        """``[1, 1, H, W]`` on its device, or None where every pixel is kept."""
+        return self._mask
+
     def set_mask(self, mask: torch.Tensor | None) -> None:
         """Put a bool mask ``[H, W]`` in force; None keeps every pixel."""
         self.is_set = True
@@ -159,6 +164,15 @@ def attached(model: nn.Module) -> list[MaskHook]:
         for hook in child._forward_hooks.values()
         if isinstance(hook, MaskHook)
     ]
+
+
+def mask_at(place: Place) -> torch.Tensor | None:
+    """The mask in force at a place, bool ``[1, 1, H, W]``; None where every pixel is kept."""
+    if place.mask is not None:
+        return place.mask.layer.mask != 0
+    module = place.anchor(exact=False)[0].layer
+    hooks = (hook for hook in module._forward_hooks.values() if isinstance(hook, MaskHook))
+    return next((hook.tensor for hook in hooks), None)
 
 
 def detach(model: nn.Module, hooks: list[MaskHook]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from tflite_sparse.places import Node, Place
+from tflite_sparse.torch.threshold import LearnableThresholdReLU, ThresholdReLU, rectified
 
 
 class ActivationObserver:
@@ -39,7 +40,7 @@ class ActivationObserver:
         places: what to observe; :func:`~tflite_sparse.places.choose_places` picks them from a
             record, which must be of this very model.
         callback: see above.
-        unmasked: hand over what is there before a mask.
+        unmasked: hand over what is there before a mask, and before a threshold.
 
     Raises:
         MaskError: a batch normalisation called as a function stands between a layer and its
@@ -58,7 +59,9 @@ class ActivationObserver:
             node, following = place.anchor(exact=False, masked=not unmasked)
             anchors.setdefault(node.layer, (place, following))
         self._handles = [
-            module.register_forward_hook(_Hook(place, following, callback), prepend=unmasked)
+            module.register_forward_hook(
+                _Hook(place, following, callback, unmasked), prepend=unmasked
+            )
             for module, (place, following) in anchors.items()
         ]
 
@@ -89,8 +92,10 @@ class _Hook:
         place: Place,
         following: Sequence[Node],
         callback: Callable[[Place, torch.Tensor, bool], object],
+        before_threshold: bool,
     ) -> None:
         self._place = place
+        self._before_threshold = before_threshold
         self._functions = [node.function for node in following if node.function is not None]
         # Where the model, or a function repeated here, overwrites what the callback reads.
         self._copies = any(node.in_place for node in (*following, *place.readers))
@@ -100,6 +105,8 @@ class _Hook:
     def __call__(self, module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
         if not self.is_active:
             return
+        if self._before_threshold and isinstance(module, (ThresholdReLU, LearnableThresholdReLU)):
+            output = rectified(inputs[0], module.max_value)
         value = output.clone() if self._copies else output
         for function in self._functions:
             value = function(value)

@@ -36,6 +36,11 @@ class ThresholdReLU(torch.nn.Module):  # type: ignore[misc]
         a = rectified(x, self.max_value)
         return a if self.t == 0 else a * above(a, self.t)
 
+    @property
+    def threshold(self) -> float:
+        """The threshold, under the name that learnable ones have for their mean."""
+        return self.t
+
     def set_threshold(self, t: float) -> None:
         """Change the threshold; a compiled model is compiled once more.
 
@@ -79,6 +84,21 @@ class LearnableThresholdReLU(torch.nn.Module):  # type: ignore[misc]
         self.t = torch.nn.Parameter(torch.full((channels or 1,), checked_threshold(t)))
         self.beta = checked_beta(beta)
         self.max_value = checked_ceiling(max_value, t)
+
+    @property
+    def threshold(self) -> float:
+        """The mean of the thresholds."""
+        return float(self.t.detach().clamp(min=0).mean())
+
+    def set_threshold(self, t: float) -> None:
+        """Give all channels this threshold.
+
+        Raises:
+            OptionError: negative, not finite, or not below max_value.
+        """
+        checked_ceiling(self.max_value, checked_threshold(t))
+        with torch.no_grad():
+            self.t.fill_(t)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[N, C, ...]`` to the same shape."""

@@ -142,6 +142,8 @@ TEST_F(Accelerator, OptionsAreThoseOfAThread) {
 }
 
 TEST_F(Accelerator, RefusesARuntimeWithAnotherInterface) {
+  std::unique_ptr<Wrapper> earlier;
+  ASSERT_EQ(Compile(kKnown, &earlier), kOk);
   for (const AbiHeader& abi : {AbiHeader{400, 2, 0, 0}, AbiHeader{400, 0, 0, 0},
                                AbiHeader{sizeof(RuntimeContext) - 1, 1, 0, 0},
                                // An address, as in LiteRT 2.1.
@@ -159,6 +161,8 @@ TEST_F(Accelerator, RefusesARuntimeWithAnotherInterface) {
 }
 
 TEST_F(Accelerator, TakesADelegateBackThatTheRuntimeRefuses) {
+  std::unique_ptr<Wrapper> earlier;
+  ASSERT_EQ(Compile(kKnown, &earlier), kOk);
   EXPECT_EQ(Compile(kKnown, &wrapper_, RefuseToWrap), kRuntimeFailure);
   EXPECT_EQ(tflite_sparse_litert_delegate(), nullptr);
   EXPECT_THAT(tflite_sparse_litert_error(), HasSubstr("status 3"));
