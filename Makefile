@@ -14,6 +14,9 @@ PIP_INSTALL := -m pip install --disable-pip-version-check --quiet
 # The processors that the Arm wheel is tested on: of a Raspberry Pi 4, of a 5, and all that qemu has.
 CPUS := cortex-a72 cortex-a76 max
 LIBRARY := tflite_sparse/lib/libtflite_sparse_delegate.so
+# The whole of TensorFlow Lite, for C programs. Not part of //native/...: that it takes minutes to
+# compile should not hold up work on the engine.
+C_LIBRARY := //native/runtime:libtensorflowlite_c.so //native/runtime:benchmark_model
 # Interpreters that cannot share an environment with the newest ones, each in one of its own.
 RUNTIME_ENVS := tflite-runtime litert-1 litert-2.1 litert-2.2
 tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
@@ -25,7 +28,7 @@ litert-2.2_PACKAGES := ai-edge-litert==2.2.0
 NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
 
 .PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
-.PHONY: native-aarch64-benchmarks docker-check
+.PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
 .PHONY: native native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
@@ -38,6 +41,8 @@ help:
 	@echo 'make bench   the tables in benchmarks/results'
 	@echo 'make wheel   dist/*.whl, checked for its manylinux tag'
 	@echo 'make wheel-aarch64  the same for 64-bit Arm Linux (Raspberry Pi 4 and 5), cross-built'
+	@echo 'make c-library  dist/tflite_sparse-c-*.tar.gz: TensorFlow Lite with the engine inside, for C programs'
+	@echo 'make c-library-aarch64  the same for 64-bit Arm Linux, cross-built'
 	@echo 'make test-aarch64   that wheel and the native tests on emulated processors'
 	@echo 'make docker-check   the Dockerfiles, built with buildah'
 	@echo 'make clean   remove what was built here (the user cache stays)'
@@ -110,7 +115,7 @@ test: lint native-test python-test
 
 python-test: $(PYTHON_TESTS)
 
-python-test-main: native .venv/.full-stamp models wheel wheel-aarch64 emulator native-aarch64-benchmarks
+python-test-main: native .venv/.full-stamp models wheel wheel-aarch64 c-library emulator native-aarch64-benchmarks
 	$(BIN)/python -m pytest
 
 # The same tests in every interpreter; `python-test-main` has run them in ai-edge-litert 2.
@@ -151,6 +156,14 @@ wheel: native .venv/.light-stamp
 wheel-aarch64: sources .venv/.light-stamp
 	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 //native/delegate:$(notdir $(LIBRARY))
 	$(BIN)/python tools/wheel.py bazel-aarch64-bin/native/delegate/$(notdir $(LIBRARY))
+
+c-library: sources .venv/.light-stamp
+	$(BAZEL) build $(BAZEL_FLAGS) $(C_LIBRARY)
+	$(BIN)/python tools/c_package.py --bazel=$(BAZEL) bazel-bin/native/runtime
+
+c-library-aarch64: sources .venv/.light-stamp
+	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 $(C_LIBRARY)
+	$(BIN)/python tools/c_package.py --bazel=$(BAZEL) bazel-aarch64-bin/native/runtime
 
 native-aarch64-benchmarks: sources
 	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 //native/benchmarks/...

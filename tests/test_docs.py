@@ -2,7 +2,8 @@
 
 A block's kind is the word behind its fence: `python` and `sh` run, in the order of the page, in a
 folder that holds the files the page speaks of; `sh make` names targets of the Makefile; `sh install`
-is what tests/wheels/test_installed.py does in an empty environment; `text` and `json` are output.
+is what tests/wheels/test_installed.py does in an empty environment; `sh c`, `c` and `cmake` are what
+tests/c does; `text` and `json` are output.
 """
 
 import os
@@ -20,7 +21,7 @@ from tools.make_models import made
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-KINDS = ("python", "sh", "sh make", "sh install", "text", "json")
+KINDS = ("python", "sh", "sh make", "sh install", "sh c", "c", "cmake", "text", "json")
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
