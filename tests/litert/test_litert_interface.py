@@ -135,7 +135,13 @@ def test_resized_batch_equals_single_runs():
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_threads": -1}, {"num_threads": 10_000}, {"num_threads": 1.5}, {"mode": "sparse"}],
+    [
+        {"num_threads": -1},
+        {"num_threads": 10_000},
+        {"num_threads": 1.5},
+        {"mode": "sparse"},
+        {"skip_zeros": "yes"},
+    ],
 )
 def test_bad_option_is_named_with_what_is_allowed(options):
     ((name, value),) = options.items()

@@ -58,6 +58,15 @@ def test_masked_int8_models(name, mode):
     compare(name, *expected(name), mode=mode)
 
 
+@pytest.mark.parametrize("skip_zeros", ["always", "never"])
+@pytest.mark.parametrize("name", ["pose_detection", "face_detection_short_range-s50"])
+def test_zeros(name, skip_zeros):
+    report = compare(name, skip_zeros=skip_zeros)
+    assert report.skip_zeros == skip_zeros
+    forms = {layer.form for layer in report.zero_layers}
+    assert ("zeros" in forms) == (skip_zeros == "always"), forms
+
+
 def test_two_threads():
     for name in ("hand_landmark_lite", "face_landmark_fp32-s50"):
         assert compare(name, num_threads=2).num_threads == 2
