@@ -11,8 +11,7 @@ import numpy as np
 from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.keras_network import resnet
 from examples.fashion_mnist.runs import Run
-from tflite_sparse.activity import ActivityReport
-from tflite_sparse.keras import ActivationSparsifier, measure_activity
+from tflite_sparse.keras import ActivationSparsifier
 
 
 class KerasTrainer:
@@ -62,10 +61,6 @@ class KerasTrainer:
         images, labels = self._test
         logits = self._model.predict(images, batch_size=500, verbose=0)
         return int((logits.argmax(1) == labels).sum())
-
-    def activity(self) -> ActivityReport:
-        """Zeros and effective multiply-accumulates over the first 1,000 test pictures."""
-        return measure_activity(self._model, [self._test[0][:1000]])
 
     def save(self, path: Path) -> None:
         """Write all that a resumed run needs."""

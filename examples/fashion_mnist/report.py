@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import tflite_sparse as ts
 from examples.fashion_mnist.data import pictures
 from examples.fashion_mnist.deploy import (
     MODES,
@@ -35,6 +36,9 @@ from tflite_sparse.measure.variants import load_variant, set_inputs
 from tflite_sparse.runtime import find_runtime
 from tflite_sparse.table import format_table
 
+#: Of the test set, to count zeros with.
+ACTIVITY_PICTURES = 200
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -52,6 +56,8 @@ class Line:
         correct: of the 10,000 test pictures, the trainer's count, by seed.
         deployed: the .tflite's count by mode, for each seed.
         timings: by mode.
+        zeros: share of zeros that layers read, weighted by their multiply-accumulates.
+        effective: share of multiply-accumulates with a nonzero weight and a nonzero activation.
     """
 
     network: str
@@ -60,6 +66,8 @@ class Line:
     correct: dict[int, int]
     deployed: dict[int, dict[str, int]]
     timings: dict[str, Timing]
+    zeros: float
+    effective: float
 
     @property
     def accuracy(self) -> float:
@@ -96,7 +104,8 @@ def timings(models: dict[str, tuple[Run, Path]], seconds: float) -> dict[str, di
     ways = [
         (variant, mode)
         for variant, (run, _) in models.items()
-        for mode in (("stock", "insert", "compact") if run.sparsity else ("stock",))
+        for mode in ("stock", "insert", "compact")
+        if run.sparsity or mode != "insert"
     ]
     sizes = {run.size for run, _ in models.values()}
     first_of = {size: pictures("t10k", size)[0][:1] for size in sizes}
@@ -144,10 +153,18 @@ def collect(folder: Path, seconds: float) -> list[Line]:
                 {runs[path].seed: trainers_count(path) for path in paths},
                 {runs[path].seed: deployed[path] for path in paths},
                 times[variant],
+                *_activity(paths[0]),
             )
             for variant, paths in of.items()
         ]
     return lines
+
+
+def _activity(folder: Path) -> tuple[float, float]:
+    """Share of zeros, and of effective multiply-accumulates, over some test pictures."""
+    images = pictures("t10k", read_run(folder).size)[0][:ACTIVITY_PICTURES]
+    totals = ts.measure_activity(folder / "model.tflite", [images]).totals
+    return totals.zeros, totals.macs_effective / totals.macs_dense
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -155,7 +172,7 @@ def table(lines: Sequence[Line]) -> str:
     dense = {line.network: line for line in lines if line.variant == "dense"}
     rows = []
     for line in lines:
-        best = line.timings.get("compact", line.timings["stock"])
+        best = line.timings["compact"]
         insert = line.timings.get("insert")
         base = dense[line.network]
         worst = max(
@@ -173,6 +190,9 @@ def table(lines: Sequence[Line]) -> str:
                 " ".join(f"{count / 100:.2f}" for count in line.correct.values()),
                 None if line is base else f"{base.accuracy - line.accuracy:.2f}",
                 worst,
+                f"{line.zeros:.1%}",
+                f"{line.effective:.1%}",
+                f"{line.timings['stock'].milliseconds:.3f}",
                 f"{best.milliseconds:.3f}",
                 f"{best.speed_up:.2f}",
                 None if insert is None else f"{insert.speed_up:.2f}",
@@ -180,7 +200,7 @@ def table(lines: Sequence[Line]) -> str:
         )
     heads = (
         *("network", "variant", "accuracy [%]", "by seed", "drop", "off by"),
-        *("ms", "speed-up", "by insert"),
+        *("zeros", "MACs left", "stock ms", "ms", "speed-up", "by insert"),
     )
     return format_table(heads, rows)
 
@@ -190,18 +210,19 @@ def points(lines: Sequence[Line]) -> dict[str, list[Point]]:
     panels: dict[str, list[Point]] = {}
     for line in lines:
         run, panel = line.run, panels.setdefault(line.network, [])
-        if run.mask_source != "propagated" or run.freeze_from != FREEZE_FROM:
+        if run.mask_source != "propagated" or run.freeze_from != FREEZE_FROM or run.start:
             continue
         families = {
-            "masked, compact": ("compact" if run.sparsity else "stock", f"{run.sparsity:.0%}"),
+            "masked, compact": ("compact", f"{run.sparsity:.0%}"),
             "masked, insert": ("insert" if run.sparsity else "stock", ""),
         }
+        # Rivals skip their zeros too.
         if run.width != WIDTH:
-            families = {"narrower": ("stock", f"width {run.width}")}
+            families = {"narrower": ("compact", f"width {run.width}")}
         elif run.size != SIZE:
-            families = {"smaller input": ("stock", f"{run.size} px")}
+            families = {"smaller input": ("compact", f"{run.size} px")}
         elif not run.sparsity:
-            families |= {"narrower": ("stock", ""), "smaller input": ("stock", "")}
+            families |= {"narrower": ("compact", ""), "smaller input": ("compact", "")}
         for family, (mode, label) in families.items():
             ms = line.timings[mode].milliseconds
             panel.append(Point(family, label, ms, line.accuracy, line.spread))
@@ -217,6 +238,10 @@ def _order(run: Run) -> tuple[object, ...]:
         rival,
         run.sparsity,
         run.mask_source != "propagated",
+        run.start,
+        run.penalty,
+        run.weight,
+        run.threshold,
         run.freeze_from,
         -run.width,
         -run.size,

@@ -10,12 +10,10 @@ from torch import nn
 from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.networks import NETWORKS
 from examples.fashion_mnist.runs import PENALTIES, Run
-from tflite_sparse.activity import ActivityReport
 from tflite_sparse.masks import lattice_masks
 from tflite_sparse.torch import (
     ActivationRegularizer,
     ActivationSparsifier,
-    measure_activity,
     set_thresholds,
 )
 from tflite_sparse.training import Star
@@ -112,14 +110,6 @@ class TorchTrainer:
             for first in range(0, len(labels), 500)
         ]
         return int((torch.cat(found).numpy() == labels).sum())
-
-    def activity(self) -> ActivityReport:
-        """Zeros and effective multiply-accumulates over the first 1,000 test pictures."""
-        images = self._test[0]
-        firsts = range(0, 1000, 100)
-        return measure_activity(
-            self.model, (self._on_device(images[first : first + 100]) for first in firsts)
-        )
 
     def save(self, path: Path) -> None:
         """Write all that a resumed run needs."""

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from examples.fashion_mnist.runs import GROUPS, NETWORKS, Run
-from tflite_sparse.activity import ActivityReport
 from tflite_sparse.files import write_atomically
 from tflite_sparse.training.sparsifier import Sparsifier
 
@@ -38,9 +37,6 @@ class Trainer(Protocol):
 
     def count_correct(self) -> int:
         """How many of the 10,000 test pictures are named rightly."""
-
-    def activity(self) -> ActivityReport:
-        """Zeros and effective multiply-accumulates over the first 1,000 test pictures."""
 
     def save(self, path: Path) -> None:
         """Write all that a resumed run needs."""
@@ -107,12 +103,8 @@ def train(run: Run, epochs: int, folder: Path, device: str) -> dict[str, Any]:
     if run.sparsity:
         trainer.sparsifier.masks().save(folder / "masks.npz")
     # Once more: a run that never freezes has its final masks since the last step only.
-    totals = trainer.activity().totals
     result = {
         "correct": trainer.count_correct(),
-        "zeros": totals.zeros,
-        "macs_effective": totals.macs_effective,
-        "macs_dense": totals.macs_dense,
         "seconds": sum(float(line["seconds"]) for line in lines),
         "device": device,
     }

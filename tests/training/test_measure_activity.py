@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import tflite_sparse as ts
 from tflite_sparse import keras as in_keras
 from tflite_sparse import torch as in_torch
 from tflite_sparse.errors import ModelError, OptionError
@@ -160,6 +161,30 @@ def test_a_whole_network_with_thresholds_and_masks():
     assert [layer.layer for layer in report.layers] == ["0", "2"]
     assert report.layers[1].zeros == pytest.approx(float((hidden == 0).float().mean()))
     assert report.layers[1].macs_effective == counted(model[2], hidden).mean()
+
+
+def test_the_file_has_the_activity_of_the_trainer():
+    """With weights and inputs of few bits every sum is exact, so the zeros are the same ones."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, 2, 1),
+        nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3),
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randint(-1, 2, parameter.shape))
+    in_torch.set_thresholds(model, 2.0)
+    x = torch.randint(-2, 3, (3, 2, 16, 16)).float()
+    mine = in_torch.measure_activity(model, [x])
+    content = ts.convert_torch(model, (x[:1],), progress=False)
+    file = ts.measure_activity(content, [x.permute(0, 2, 3, 1).contiguous().numpy()])
+    assert len(file.layers) == 4
+    for layer, other in zip(mine.layers, file.layers):
+        assert layer.macs_effective == other.macs_effective
+        assert layer.macs_dense == other.macs_dense
+    # Before its convolutions the file has operations that pad, whose zeros are inputs there.
+    assert mine.layers[3].zeros == file.layers[3].zeros
+    assert 0.1 < mine.layers[1].zeros < file.layers[1].zeros < 0.9
 
 
 def test_bad_requests_are_refused():

@@ -11,6 +11,7 @@ from tflite_sparse.training.dual_sparse import DualSparse
 from tflite_sparse.training.penalties import L1, PartialL1, TransformedL1
 from tflite_sparse.training.pruning import Pruner, keep_largest
 from tflite_sparse.training.regularizer import Regularizer
+from tflite_sparse.training.similarity import Similarity, compare_weights
 from tflite_sparse.training.star import Star
 from tflite_sparse.training.threshold_search import search
 
@@ -231,3 +232,25 @@ def test_bad_options_of_the_search(options):
     net = Net(a=1.0)
     with pytest.raises(OptionError):
         search(["a"], net.apply, net.loss, **{"budget": 0.1, **options})
+
+
+def test_weights_are_compared():
+    """In both frameworks, against the definitions written out."""
+    import keras
+    import torch
+
+    first = {"a": np.array([[3.0, 0.0]]), "b": np.array([4.0])}
+    second = {"a": np.array([[0.0, 3.0]]), "b": np.array([4.0])}
+    found = compare_weights(first, second)
+    assert found["a"] == Similarity(math.sqrt(18), 0.0)
+    assert found["b"] == Similarity(0.0, 1.0)
+    assert found[""] == Similarity(math.sqrt(18), pytest.approx(16 / 25))
+    tensors = {name: torch.nn.Parameter(torch.from_numpy(v)) for name, v in first.items()}
+    variables = {name: keras.Variable(v, dtype="float64") for name, v in second.items()}
+    assert compare_weights(tensors, variables) == found
+    assert math.isnan(compare_weights({"a": [0.0]}, {"a": [1.0]})["a"].cosine)
+    for other in ({"a": first["a"]}, {"a": first["a"], "b": np.zeros(2)}, {}):
+        with pytest.raises(OptionError):
+            compare_weights(first, other)
+    with pytest.raises(OptionError):
+        compare_weights({}, {})

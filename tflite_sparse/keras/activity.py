@@ -24,7 +24,7 @@ _TRANSPOSED = (
 
 
 def measure_activity(
-    model: Any, batches: Iterable[Any], *, name: str | None = None
+    model: Any, batches: Iterable[Any], *, label: str | None = None
 ) -> ActivityReport:
     """The zeros that each convolution and Dense layer reads, and the multiplications left.
 
@@ -36,7 +36,7 @@ def measure_activity(
         batches: of inputs: an array, or a list or tuple of what the model is called with; each
             has samples along its first axis. Batches ``(images, labels)`` of a data set have to
             become images only.
-        name: of the model in the report; its own by default.
+        label: what the report calls the model; its own by default.
 
     Raises:
         OptionError: no batch was given.
@@ -55,7 +55,7 @@ def measure_activity(
             ran = True
     if not ran:
         raise OptionError("expected at least one batch to measure with, found none")
-    report = meter.report(name or model.name, "batches")
+    report = meter.report(label or model.name, "batches")
     if not report.layers:
         raise ModelError(f"no convolution or Dense layer of {model.name!r} ran: nothing to count")
     return report

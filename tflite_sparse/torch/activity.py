@@ -19,7 +19,7 @@ _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def measure_activity(
-    model: nn.Module, batches: Iterable[Any], *, name: str | None = None
+    model: nn.Module, batches: Iterable[Any], *, label: str | None = None
 ) -> ActivityReport:
     """The zeros that each convolution and linear module reads, and the multiplications left.
 
@@ -31,7 +31,7 @@ def measure_activity(
         batches: of inputs: a tensor, or a tuple of what the model is called with; each has
             samples along its first axis. Batches ``(images, labels)`` of a data loader have to
             become images only.
-        name: of the model in the report; its class by default.
+        label: what the report calls the model; its class by default.
 
     Raises:
         OptionError: no batch was given.
@@ -55,7 +55,7 @@ def measure_activity(
             handle.remove()
     if not ran:
         raise OptionError("expected at least one batch to measure with, found none")
-    report = meter.report(name or type(plain).__name__, "batches")
+    report = meter.report(label or type(plain).__name__, "batches")
     if not report.layers:
         raise ModelError(
             f"no Conv or Linear module of {type(plain).__name__} ran: nothing to count"
