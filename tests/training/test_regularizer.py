@@ -175,11 +175,42 @@ def test_compiled_models_have_the_same_loss():
             torch.testing.assert_close(gradient, found[1][1][key])
 
 
+def _train_a_half(rank, folder):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
+    )
+    torch.manual_seed(0)
+    model = evaluating_norms(Network())
+    parallel = nn.parallel.DistributedDataParallel(model)
+    regularizer = ActivationRegularizer(parallel, "l1", 1e-3)
+    (parallel(images().chunk(2)[rank]).square().mean() + regularizer.loss()).backward()
+    torch.save({n: p.grad for n, p in model.named_parameters()}, folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def evaluating_norms(model):
+    """The model in training, but for BatchNorm, which would tell parts of a batch apart."""
+    model.train().bn.eval()
+    return model
+
+
+def test_two_processes_have_the_gradient_of_the_whole_batch(tmp_path):
+    torch.multiprocessing.spawn(_train_a_half, (tmp_path,), nprocs=2)
+    torch.manual_seed(0)
+    model = evaluating_norms(Network())
+    regularizer = ActivationRegularizer(model, "l1", 1e-3)
+    wanted = gradients(model, model(images()).square().mean() + regularizer.loss())
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        assert found.keys() == wanted.keys()
+        for name, gradient in wanted.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5)
+
+
 def test_gradient_accumulation():
     """The mean over two halves of a batch is the batch's."""
-    model = Network().eval()  # BatchNorm would tell halves apart
-    for module in (model, model.relu, model.shared):
-        module.training = True
+    model = evaluating_norms(Network())
     regularizer = ActivationRegularizer(model, "l1", 1.0)
     model(images())
     whole = gradients(model, regularizer.loss())
