@@ -12,9 +12,9 @@
 extern "C" {
 #endif
 
-// Row sets between which a convolution can skip dead taps are ordered so that
-// rows with the same live taps follow one another and share tiles; all others
-// stay in raster order. Returns false when out of memory.
+// Row sets whose rows are computed by convolutions that can skip dead taps are
+// ordered so that the rows of a tile have few live taps between them; all
+// others stay in raster order. Returns false when out of memory.
 bool row_order_choose(const struct row_analysis* analysis,
                       const enum value_form* forms);
 

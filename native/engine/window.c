@@ -31,7 +31,7 @@ bool window_is_identity(const struct window* window) {
 }
 
 bool window_can_skip_taps(const struct window* window) {
-  return window_num_taps(window) > 1 && window_num_taps(window) <= 64;
+  return window_num_taps(window) <= 64;
 }
 
 static int64_t clamp_to(int64_t position, int64_t size) {

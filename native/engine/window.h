@@ -39,7 +39,7 @@ size_t window_num_taps(const struct window* window);
 // Whether each output pixel reads the input pixel of the same place alone.
 bool window_is_identity(const struct window* window);
 
-// Whether a window has taps to skip, and no more than fit a set of 64.
+// Whether its taps fit a set of 64.
 bool window_can_skip_taps(const struct window* window);
 
 // The row, in a tensor that stores `rows` (NULL: every pixel) of the input

@@ -24,6 +24,10 @@ void live_tap_7x16_avx512f(const struct tile* tile, size_t num_rows,
                            size_t row_stride);
 void live_tap_5x16_fma3(const struct tile* tile, size_t num_rows,
                         size_t num_channels, void* output, size_t row_stride);
+void live_tap_6x8_neon(const struct tile* tile, size_t num_rows,
+                       size_t num_channels, void* output, size_t row_stride);
+void live_tap_4x8_neon(const struct tile* tile, size_t num_rows,
+                       size_t num_channels, void* output, size_t row_stride);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,6 +1,5 @@
 #include "native/engine/kernels/tile-kernel.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "native/engine/kernels/instruction-set.h"
@@ -16,12 +15,4 @@ tile_kernel_fn tile_kernel_find(const struct tile_kernel* kernels,
     }
   }
   return NULL;
-}
-
-bool tile_kernel_exists(const struct tile_kernel* kernels) {
-  while (kernels->run != NULL &&
-         !instruction_set_is_present(kernels->instruction_set)) {
-    kernels++;
-  }
-  return kernels->run != NULL;
 }

@@ -4,7 +4,6 @@
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_KERNELS_TILE_KERNEL_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_KERNELS_TILE_KERNEL_H_
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,9 +56,6 @@ extern const struct tile_kernel live_tap_kernels[];
 // The kernel of a list for a format on this machine; NULL if there is none.
 tile_kernel_fn tile_kernel_find(const struct tile_kernel* kernels,
                                 struct tile_format format);
-
-// Whether this machine has any of a list.
-bool tile_kernel_exists(const struct tile_kernel* kernels);
 
 #ifdef __cplusplus
 }  // extern "C"
