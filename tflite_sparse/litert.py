@@ -108,7 +108,6 @@ def compile_model(
             `CpuOptions.num_threads` is for the nodes that the delegate leaves.
         mode: "compact", "insert" or "off", as for `Interpreter`.
         skip_zeros: "auto", "always" or "never", as for `Interpreter`.
-        skip_zeros: "auto", "always" or "never", as for `Interpreter`.
         strict: raise MaskError if a masked layer cannot skip.
         profile: measure each operation, for `profile()`; costs a little time per inference.
         int8: whether the delegate takes 8-bit models.
