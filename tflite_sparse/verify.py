@@ -16,11 +16,30 @@ from tflite_sparse.errors import ModelError
 # TFLite's schema.fbs. A union is a dict from the value of the type field before it to the kind.
 _Kind = object
 _INTS, _LONGS, _BYTES = [4], [8], [1]
+# The second union of options (BuiltinOptions2), by its type; those without pointers are not here.
+_STABLEHLO: dict[int, dict[int, _Kind]] = {
+    2: {0: _LONGS},
+    3: dict.fromkeys(range(3), _LONGS),
+    4: {**dict.fromkeys((0, 1, 2, 3, 7, 10, 13), _LONGS), 4: _BYTES, 16: _INTS},
+    5: {0: "str", 2: "str", 4: _INTS, 5: _BYTES},
+    6: {0: _LONGS},
+    7: dict.fromkeys((1, 2, 3), _LONGS),
+    9: {0: _LONGS},
+    10: dict.fromkeys(range(3), _LONGS),
+    12: {**dict.fromkeys(range(4), _LONGS), 4: _INTS},
+    13: dict.fromkeys(range(5), _LONGS),
+    16: dict.fromkeys((0, 1, 2, 4), _LONGS),
+    17: {0: _LONGS},
+    21: {0: "str", 2: _BYTES},
+    23: {0: _INTS},
+}
 _SCHEMA: dict[str, dict[int, _Kind]] = {
     "Model": {
         0: 4, 1: ["OperatorCode"], 2: ["SubGraph"], 3: "str", 4: ["Buffer"], 5: _INTS,
-        6: ["Metadata"], 7: ["SignatureDef"],
+        6: ["Metadata"], 7: ["SignatureDef"], 8: ["ExternalBufferGroup"], 9: ["ExternalBuffer"],
     },
+    "ExternalBufferGroup": {0: "str"},
+    "ExternalBuffer": {0: 4, 1: 4, 2: 8, 3: 8, 4: "str"},
     "OperatorCode": {0: 1, 1: "str", 2: 4, 3: 4},
     "SubGraph": {0: ["Tensor"], 1: _INTS, 2: _INTS, 3: ["Operator"], 4: "str"},
     "Tensor": {
@@ -44,11 +63,14 @@ _SCHEMA: dict[str, dict[int, _Kind]] = {
     "Operator": {
         0: 4, 1: _INTS, 2: _INTS, 3: 1,
         # Of the options only those that point to something; all others are scalars.
-        4: {3: "ConcatEmbeddingsOptions", 17: "ReshapeOptions", 30: "SqueezeOptions",
+        4: {3: "ConcatEmbeddingsOptions", 8: "FullyConnectedOptions", 17: "ReshapeOptions", 30: "SqueezeOptions",
             111: "VarHandleOptions", 115: "BucketizeOptions", None: "Scalars"},
-        5: _BYTES, 6: 1, 7: _BYTES, 8: _INTS, 9: 8, 10: 8,
+        5: _BYTES, 6: 1, 7: _BYTES, 8: _INTS, 9: 8, 10: 8, 11: 1,
+        12: {number: f"options {number}" for number in _STABLEHLO},
     },
+    **{f"options {number}": fields for number, fields in _STABLEHLO.items()},
     "ConcatEmbeddingsOptions": {0: 4, 1: _INTS, 2: _INTS},
+    "FullyConnectedOptions": {5: _BYTES},
     "ReshapeOptions": {0: _INTS},
     "SqueezeOptions": {0: _INTS},
     "VarHandleOptions": {0: "str", 1: "str"},
@@ -61,6 +83,7 @@ _SCHEMA: dict[str, dict[int, _Kind]] = {
 }  # fmt: skip
 
 _U16, _I32, _U32 = struct.Struct("<H"), struct.Struct("<i"), struct.Struct("<I")
+_U64 = struct.Struct("<Q")
 
 
 def verify_model(content: bytes, label: str) -> None:
@@ -76,7 +99,7 @@ def verify_model(content: bytes, label: str) -> None:
     try:
         root = _U32.unpack_from(content, 0)[0]
         _Walk(content).table("Model", root)
-        _check_indices(_Reader(content), root)
+        _check_indices(_Reader(content), root, len(content))
     except (struct.error, _Damaged) as error:
         raise ModelError(
             f"{label}: the model is damaged or cut short ({len(content)} bytes): {error}. "
@@ -186,6 +209,10 @@ class _Reader:
         place = self._place(table, field)
         return 0 if place is None else int(_U32.unpack_from(self._content, place)[0])
 
+    def long(self, table: int, field: int) -> int:
+        place = self._place(table, field)
+        return 0 if place is None else int(_U64.unpack_from(self._content, place)[0])
+
     def numbers(self, table: int, field: int) -> tuple[int, ...]:
         place = self._place(table, field)
         if place is None:
@@ -203,7 +230,12 @@ class _Reader:
         return [first + 4 * i + (offset & 0xFFFFFFFF) for i, offset in enumerate(offsets)]
 
 
-def _check_indices(reader: _Reader, model: int) -> None:
+def _check_indices(reader: _Reader, model: int, length: int) -> None:
+    for index, buffer in enumerate(reader.tables(model, 4)):
+        # 0 and 1 mean that the content is in the table.
+        start, size = reader.long(buffer, 1), reader.long(buffer, 2)
+        if start > 1 and start + size > length:
+            raise _Damaged(f"buffer {index} ends at byte {start + size}")
     codes = len(reader.tables(model, 1))
     buffers = len(reader.tables(model, 4))
     subgraphs = reader.tables(model, 2)
@@ -220,6 +252,9 @@ def _check_indices(reader: _Reader, model: int) -> None:
             _check(reader.numbers(subgraph, field), len(tensors), f"{what} of {where}: tensor")
         for index, op in enumerate(reader.tables(subgraph, 3)):
             _check([reader.number(op, 0)], codes, f"node {index} of {where}: operation")
+            start, size = reader.long(op, 9), reader.long(op, 10)
+            if start > 1 and start + size > length:
+                raise _Damaged(f"the options of node {index} of {where} end at byte {start + size}")
             for field in (1, 2, 8):
                 # -1 is an optional tensor that is absent.
                 used = [tensor for tensor in reader.numbers(op, field) if tensor != -1]
