@@ -51,27 +51,38 @@ class Network:
     size: int
 
 
-def dense(name: str, int8: bool = False) -> Path:
+def dense(name: str, int8: bool = False, zeros: float | None = None) -> Path:
     """The network without masks: a .tflite in the user's cache, made on first use.
+
+    Args:
+        name: one of NETWORKS.
+        int8: whether it is quantised.
+        zeros: share of zeros that each ReLU writes for pictures like `_images`; as it comes if None.
 
     Raises:
         KeyError: an unknown name; see NETWORKS.
     """
     version = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    path = _cache() / f"{name}{'_int8' if int8 else ''}-{version}.tflite"
+    suffix = f"{'_int8' if int8 else ''}{'' if zeros is None else f'_z{round(100 * zeros)}'}"
+    path = _cache() / f"{name}{suffix}-{version}.tflite"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         network = NETWORKS[name]
         print(f"building {path.name}", file=sys.stderr, flush=True)
-        write_atomically(path, _convert(network, int8))
+        write_atomically(path, _convert(network, int8, zeros))
     return path
 
 
 def masks(
-    name: str, sparsity: float, int8: bool = False, rule: str = "paper", seed: int = 0
+    name: str,
+    sparsity: float,
+    int8: bool = False,
+    rule: str = "paper",
+    seed: int = 0,
+    zeros: float | None = None,
 ) -> MaskSet:
     """Propagated masks for a network's layers (the paper's Algorithm 1); RULES says which."""
-    file = ModelFile.read(dense(name, int8))
+    file = ModelFile.read(dense(name, int8, zeros))
     views = View(file, 0)
     layers = choose_layers(file, rule)
     if rule == "paper":
@@ -82,12 +93,17 @@ def masks(
 
 
 def masked(
-    name: str, sparsity: float, int8: bool = False, rule: str = "paper", seed: int = 0
+    name: str,
+    sparsity: float,
+    int8: bool = False,
+    rule: str = "paper",
+    seed: int = 0,
+    zeros: float | None = None,
 ) -> bytes:
     """The network with propagated masks, the bytes of a .tflite; dense for a sparsity of 0."""
     if sparsity == 0:
-        return dense(name, int8).read_bytes()
-    return apply_masks(dense(name, int8), masks(name, sparsity, int8, rule, seed))
+        return dense(name, int8, zeros).read_bytes()
+    return apply_masks(dense(name, int8, zeros), masks(name, sparsity, int8, rule, seed, zeros))
 
 
 def _cache() -> Path:
@@ -95,7 +111,7 @@ def _cache() -> Path:
     return Path(base) / "tflite-sparse" / "networks"
 
 
-def _convert(network: Network, int8: bool) -> bytes:
+def _convert(network: Network, int8: bool, zeros: float | None) -> bytes:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
     import tensorflow as tf
@@ -103,6 +119,8 @@ def _convert(network: Network, int8: bool) -> bytes:
     keras.utils.set_random_seed(0)
     model = network.build(network.size)
     _settle_batchnorm(model, network.size)
+    if zeros is not None:
+        _bring_zeros(model, network.size, zeros)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if int8:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -138,6 +156,24 @@ def _settle_batchnorm(model: Any, size: int) -> None:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     model(_images(size, _BATCHNORM_IMAGES, seed=1), training=True)
+
+
+def _bring_zeros(model: Any, size: int, share: float) -> None:
+    """Shift the BatchNorm before each ReLU until that share of its outputs is zero."""
+    import keras
+
+    pictures = _images(size, 2, seed=1)
+    for layer in model.layers:
+        if getattr(layer, "activation", None) is not keras.activations.relu and not isinstance(
+            layer, keras.layers.ReLU
+        ):
+            continue
+        values = keras.Model(model.inputs, layer.input)
+        below = np.quantile(np.concatenate([values(picture[None]) for picture in pictures]), share)
+        producer = layer.input._keras_history.operation
+        if isinstance(producer, keras.layers.Add):
+            producer = producer.input[-1]._keras_history.operation
+        producer.beta.assign(producer.beta - below)
 
 
 # --- networks -----------------------------------------------------------------------------------

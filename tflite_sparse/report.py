@@ -176,7 +176,7 @@ class SparsityReport:
         if self.zero_layers:
             zero_rows = [
                 (
-                    layer.layer,
+                    _end(layer.layer),
                     layer.op,
                     layer.form,
                     "" if layer.zeros is None else f"{layer.zeros:.1%}",
@@ -250,6 +250,11 @@ class Profile:
         ]
         rows.append(("total", "", "", f"{self.total_microseconds:.1f}", "100.0%"))
         return format_table(("op", "layer", "form", "microseconds", "share"), rows)
+
+
+def _end(name: str) -> str:
+    """The end of a tensor's name, which tells more than the start: converters join whole paths."""
+    return name if len(name) <= 40 else f"...{name[-37:]}"
 
 
 def _build(cls: Any, row: dict[str, Any]) -> Any:

@@ -77,7 +77,7 @@ const char* ModeName(xnn_zeros_mode mode) {
 }
 
 std::string Percent(double share) {
-  return JsonNumber(std::round(100 * share)) + "%";
+  return std::to_string(std::lround(100 * share)) + "%";
 }
 
 std::string WhyNotZeros(const xnn_zero_layer& facts) {

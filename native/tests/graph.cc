@@ -88,6 +88,25 @@ std::vector<float> RandomOnGrid(size_t count, float magnitude,
   return values;
 }
 
+void MakeZeros(double share, size_t channels, std::mt19937& random,
+               std::vector<float>& values) {
+  std::uniform_real_distribution<double> uniform(0, 1);
+  const bool all_zero = uniform(random) < 0.05;
+  for (size_t row = 0; row < values.size(); row += channels) {
+    const bool zero_row = all_zero || uniform(random) < 0.1;
+    for (size_t i = row; i < row + channels; i++) {
+      if (zero_row || uniform(random) < share) {
+        values[i] = uniform(random) < 0.25 ? -0.0f : 0.0f;
+      } else if (uniform(random) < 0.002) {
+        const float special[] = {kInfinity, -kInfinity,
+                                 std::numeric_limits<float>::quiet_NaN(),
+                                 std::numeric_limits<float>::denorm_min()};
+        values[i] = special[random() % 4];
+      }
+    }
+  }
+}
+
 size_t WindowOutput(size_t input, const Window& window) {
   const size_t extent = (window.kernel - 1) * window.dilation + 1;
   return window.same
@@ -276,6 +295,8 @@ size_t Graph::ConvolutionLike(size_t input, Plane output_plane, Window window,
   const void* filter_data =
       Keep(Encode(weights, weight_scale, type_ == Type::kUint8 ? 127 : 0));
 
+  filters_[output] = &kept_.back();
+
   const void* bias_data = nullptr;
   std::vector<float> bias = RandomValues(channels, 0.2f);
   if (IsQuantized(type_)) {
@@ -390,6 +411,33 @@ size_t Graph::Depthwise(size_t input, Window window, size_t multiplier) {
        plane.channels * multiplier},
       window, plane.channels, 1, multiplier, /*depthwise=*/true,
       /*relu=*/false);
+}
+
+void Graph::SetWeight(size_t value, float weight) {
+  std::memcpy(filters_.at(value)->data(), &weight, sizeof(weight));
+}
+
+size_t Graph::FullyConnected(size_t input, size_t channels) {
+  Plane plane = planes_[input];
+  const size_t inputs = plane.channels;
+  plane.channels = channels;
+  const size_t output =
+      NewValue("fully connected", {input}, plane, definitions_[input].scale,
+               definitions_[input].rank);
+  const float magnitude = std::sqrt(3.0f / static_cast<float>(inputs));
+  const void* filter =
+      Keep(Encode(RandomValues(channels * inputs, magnitude), 1.0f, 0));
+  const void* bias = Keep(Encode(RandomValues(channels, 0.2f), 1.0f, 0));
+  steps_.push_back(
+      [=](xnn_subgraph_t subgraph, const std::vector<uint32_t>& ids) {
+        return xnn_define_fully_connected(
+            subgraph, -kInfinity, kInfinity, ids[input],
+            DefineStatic(subgraph, DataType(type_), {channels, inputs}, filter,
+                         1.0f, 0),
+            DefineStatic(subgraph, DataType(type_), {channels}, bias, 1.0f, 0),
+            ids[output], 0);
+      });
+  return output;
 }
 
 size_t Graph::MaxPool(size_t input, Window window) {
@@ -541,7 +589,7 @@ size_t Graph::Mask(size_t input, const testing::Mask& mask) {
 }
 
 GraphRun::GraphRun(const Graph& graph, xnn_sparsity_mode mode, size_t threads,
-                   size_t batch)
+                   size_t batch, xnn_zeros_mode zeros)
     : graph_(graph),
       threads_(threads == 1 ? nullptr : pthreadpool_create(threads),
                pthreadpool_destroy),
@@ -552,6 +600,7 @@ GraphRun::GraphRun(const Graph& graph, xnn_sparsity_mode mode, size_t threads,
   Check(xnn_create_subgraph(num_values, 0, &subgraph), "create a subgraph");
   subgraph_.reset(subgraph, xnn_delete_subgraph);
   Check(xnn_subgraph_set_sparsity_mode(subgraph, mode), "set the mode");
+  Check(xnn_subgraph_set_zeros_mode(subgraph, zeros), "set the zeros' mode");
   std::vector<uint32_t> ids(num_values, XNN_INVALID_VALUE_ID);
   for (uint32_t v = 0; v < num_values; v++) {
     const Graph::Definition& definition = graph.definitions_[v];
@@ -607,9 +656,12 @@ std::vector<Tensor> GraphRun::operator()(uint32_t input_seed, size_t batch) {
     }
     const std::vector<size_t> shape =
         Shape(graph_.planes_[v], definition.rank, batch);
+    std::vector<float> values = RandomOnGrid(Product(shape), 2.0f, random);
+    if (input_zeros_ >= 0) {
+      MakeZeros(input_zeros_, graph_.planes_[v].channels, random, values);
+    }
     std::vector<uint8_t> bytes =
-        graph_.Encode(RandomOnGrid(Product(shape), 2.0f, random),
-                      definition.scale, definition.zero_point);
+        graph_.Encode(values, definition.scale, definition.zero_point);
     bytes.resize(bytes.size() + XNN_EXTRA_BYTES);
     buffers.push_back(std::move(bytes));
     Check(xnn_reshape_external_value(runtime_.get(), v, shape.size(),
@@ -648,6 +700,17 @@ std::vector<xnn_masked_layer> GraphRun::Layers() const {
   return {layers, layers + count};
 }
 
+std::vector<xnn_zero_layer> GraphRun::ZeroLayers() const {
+  std::vector<xnn_zero_layer> layers(
+      xnn_runtime_get_zero_layers(runtime_.get(), nullptr, 0));
+  xnn_runtime_get_zero_layers(runtime_.get(), layers.data(), layers.size());
+  return layers;
+}
+
+size_t GraphRun::ListBytes() const {
+  return xnn_runtime_get_list_bytes(runtime_.get());
+}
+
 size_t GraphRun::ArenaBytes() const {
   size_t arena = 0;
   size_t sparsity = 0;
@@ -683,6 +746,42 @@ void ExpectSameAsWritten(const Graph& graph, uint32_t seed) {
             ASSERT_EQ(expected[o].values[i], actual[o].values[i])
                 << "output " << o << ", element " << i << " of "
                 << ::testing::PrintToString(shape) << " of the graph\n"
+                << graph.Description();
+          }
+        }
+      }
+    }
+  }
+}
+
+void ExpectSameWithoutZeros(const Graph& graph, double share_of_zeros,
+                            uint32_t seed) {
+  for (const auto mode : {xnn_sparsity_mode_off, xnn_sparsity_mode_insert,
+                          xnn_sparsity_mode_compact}) {
+    const size_t counts[] = {1, 2, 4};
+    const size_t threads = counts[(seed + mode) % 3];
+    GraphRun never(graph, mode, threads, 1, xnn_zeros_mode_never);
+    GraphRun always(graph, mode, threads, 1, xnn_zeros_mode_always);
+    GraphRun chosen(graph, mode, threads, 1, xnn_zeros_mode_auto);
+    for (const size_t batch : {1, 3, 2}) {
+      never.SetInputZeros(share_of_zeros);
+      const std::vector<Tensor> expected = never(seed, batch);
+      for (GraphRun* run : {&always, &chosen}) {
+        SCOPED_TRACE(
+            "seed " + std::to_string(seed) + ", zeros " +
+            std::to_string(share_of_zeros) + ", mode " + std::to_string(mode) +
+            ", threads " + std::to_string(threads) + ", batch " +
+            std::to_string(batch) + (run == &always ? ", always" : ", auto"));
+        run->SetInputZeros(share_of_zeros);
+        const std::vector<Tensor> actual = (*run)(seed, batch);
+        for (size_t o = 0; o < expected.size(); o++) {
+          for (size_t i = 0; i < expected[o].values.size(); i++) {
+            const float a = expected[o].values[i];
+            const float b = actual[o].values[i];
+            ASSERT_TRUE(a == b || (std::isnan(a) && std::isnan(b)))
+                << "output " << o << ", element " << i << " of "
+                << ::testing::PrintToString(expected[o].shape) << ": " << b
+                << ", expected " << a << ", of the graph\n"
                 << graph.Description();
           }
         }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -87,7 +88,11 @@ class Graph {
   size_t Input(Plane plane);
   size_t Convolution(size_t input, size_t channels, Window window,
                      size_t groups = 1, bool relu = false);
+  // Float only: gives the first weight of the convolution that writes `value`.
+  void SetWeight(size_t value, float weight);
   size_t Depthwise(size_t input, Window window, size_t multiplier = 1);
+  // Float only: each row by itself.
+  size_t FullyConnected(size_t input, size_t channels);
   size_t MaxPool(size_t input, Window window);
   size_t AveragePool(size_t input, size_t size);
   size_t Unary(size_t input, xnn_unary_operator op);
@@ -149,6 +154,8 @@ class Graph {
   std::vector<Definition> definitions_;
   std::vector<Step> steps_;
   std::vector<struct Convolution> convolutions_;
+  // Filters by the value that their convolution writes.
+  std::map<size_t, std::vector<uint8_t>*> filters_;
   // Static data and scales; a list so that addresses stay.
   std::list<std::vector<uint8_t>> kept_;
   std::list<std::vector<float>> scales_;
@@ -159,7 +166,7 @@ class GraphRun {
  public:
   // Throws std::runtime_error if XNNPACK refuses.
   GraphRun(const Graph& graph, xnn_sparsity_mode mode, size_t threads = 1,
-           size_t batch = 1);
+           size_t batch = 1, xnn_zeros_mode zeros = xnn_zeros_mode_auto);
 
   // Another runtime of the same subgraph.
   explicit GraphRun(const GraphRun& other, size_t threads = 1);
@@ -168,17 +175,25 @@ class GraphRun {
   // which they were declared. The batch size may change from call to call.
   std::vector<Tensor> operator()(uint32_t input_seed, size_t batch = 1);
 
+  // From now on, inputs have this share of zeros, some of them negative, rows
+  // and now and then planes of nothing else, and few numbers that are infinite,
+  // NaN or denormal. Float only.
+  void SetInputZeros(double share) { input_zeros_ = share; }
+
   // What the last call ran on, in the order in which inputs were declared.
   const std::vector<Tensor>& Inputs() const { return inputs_; }
 
   std::vector<xnn_masked_layer> Layers() const;
+  std::vector<xnn_zero_layer> ZeroLayers() const;
   size_t ArenaBytes() const;
+  size_t ListBytes() const;
   size_t SparsityBytes() const;
 
  private:
   void CreateRuntime();
 
   const Graph& graph_;
+  double input_zeros_ = -1;
   std::vector<Tensor> inputs_;
   std::unique_ptr<pthreadpool, void (*)(pthreadpool_t)> threads_;
   std::shared_ptr<xnn_subgraph> subgraph_;
@@ -188,6 +203,11 @@ class GraphRun {
 // Expects a graph to give, in both sparse modes and for 1 and 3 threads and
 // batches of 1 and 2, exactly what it gives with its multiplies run as written.
 void ExpectSameAsWritten(const Graph& graph, uint32_t seed);
+
+// Expects a float graph to give the same, NaN for NaN, whether it skips zeros
+// or not: in each mode, for 1, 2 and 4 threads and batches of 1 to 3.
+void ExpectSameWithoutZeros(const Graph& graph, double share_of_zeros,
+                            uint32_t seed);
 
 }  // namespace tflite_sparse::testing
 

@@ -86,13 +86,19 @@ class Generator {
   void AddNode(size_t value) {
     const Plane plane = graph_.PlaneOf(value);
     size_t result = value;
-    switch (Pick(0, 9)) {
+    switch (Pick(0, type_ == Type::kFloat32 ? 10 : 9)) {
       case 0:
       case 1:
-      case 2:
-        result = graph_.Convolution(value, Pick(1, 40), PickWindow(plane), 1,
+      case 2: {
+        // Enough channels for several blocks, in two groups, now and then.
+        const size_t channels =
+            Pick(0, 3) == 0 ? 2 * Pick(20, 90) : Pick(1, 40);
+        const bool is_grouped = (plane.channels | channels) % 2 == 0;
+        result = graph_.Convolution(value, channels, PickWindow(plane),
+                                    is_grouped && Pick(0, 3) == 0 ? 2 : 1,
                                     Pick(0, 1));
         break;
+      }
       case 3:
         result = graph_.Depthwise(value, PickWindow(plane));
         break;
@@ -130,6 +136,9 @@ class Generator {
           result = halves[1];
         }
         break;
+      case 10:
+        result = graph_.FullyConnected(value, Pick(1, 100));
+        break;
     }
     if (graph_.PlaneOf(result).height * graph_.PlaneOf(result).width > 1 &&
         Pick(0, 2) != 0) {
@@ -161,6 +170,21 @@ TEST_P(RandomGraph, GivesWhatItGivesAsWritten) {
                  " TFLITE_SPARSE_GRAPHS=1");
     Generator generator(GetParam(), seed);
     ExpectSameAsWritten(generator.Generate(), seed);
+    if (HasFatalFailure()) {
+      return;
+    }
+  }
+}
+
+TEST(RandomGraphs, GiveTheSameWithoutZeros) {
+  const uint32_t first = Seed();
+  const uint32_t count = FromEnvironment("TFLITE_SPARSE_GRAPHS", 60);
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t seed = first + i;
+    SCOPED_TRACE("TFLITE_SPARSE_SEED=" + std::to_string(seed) +
+                 " TFLITE_SPARSE_GRAPHS=1");
+    Generator generator(Type::kFloat32, seed);
+    ExpectSameWithoutZeros(generator.Generate(), seed % 11 / 10.0, seed);
     if (HasFatalFailure()) {
       return;
     }
