@@ -13,7 +13,7 @@ from tests.runtime.models import MASKED_INT8, inputs, run
 from tests.runtime.models import content as model_content
 from tflite_sparse.convert.checking import Reference
 from tflite_sparse.graph import ModelFile, find_layers
-from tflite_sparse.measure.sweep import masked, random_masks
+from tflite_sparse.measure.sweep import made_masks, masked
 from tools.fetch_models import fetched
 
 REAL = ("hand_landmark_lite", "pose_detection", "iris_landmark_fp32")
@@ -297,7 +297,7 @@ def resizable_model():
     third = model.silu(model.conv(second, 16, "third", kernel=1), "third/silu")
     model.output(model.conv(model.add(first, third, "sum"), 8, "last"))
     content = model.content()
-    return ts.apply_masks(content, random_masks(content, 0.5))
+    return ts.apply_masks(content, made_masks(content, 0.5))
 
 
 @pytest.mark.parametrize("mode", ["insert", "compact"])

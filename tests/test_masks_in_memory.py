@@ -5,7 +5,7 @@ import pytest
 
 import tflite_sparse as ts
 from tests.runtime.models import content, inputs, run
-from tflite_sparse.measure.sweep import random_masks
+from tflite_sparse.measure.sweep import made_masks
 from tools.make_models import made
 
 NAME = "face_landmark_fp32"
@@ -35,7 +35,7 @@ def test_mask_of_another_size_is_refused():
 
 @pytest.mark.parametrize("sparsity", [0.1, 0.9])
 def test_strict_accepts_masks_whether_or_not_skipping_pays(sparsity):
-    masks = random_masks(content(NAME), sparsity)
+    masks = made_masks(content(NAME), sparsity)
     interpreter = ts.Interpreter(model_content=content(NAME), masks=masks, strict=True)
     interpreter.allocate_tensors()
     report = interpreter.sparsity_report()

@@ -156,6 +156,23 @@ class Record:
         following = readers.get(value, [])
         return following[0] if len(following) == 1 and value not in self.results else None
 
+    def sums(self, places: Sequence[Place]) -> list[tuple[str, ...]]:
+        """The groups of places, by name, whose results are added together.
+
+        A result counts through activations, normalisations and other sums.
+        """
+        held = {place.chain[-1].outputs[0]: {place.name} for place in places}
+        groups = []
+        for node in self.nodes:
+            if node.kind not in {ADD, NORM, ZERO, NONZERO, MASK}:
+                continue
+            added = set().union(*(held.get(value, set()) for value in node.inputs))
+            if node.kind == ADD and len(added) > 1:
+                groups.append(tuple(sorted(added)))
+            for value in node.outputs:
+                held.setdefault(value, added)
+        return groups
+
     def is_shortcut(self, layer: Node) -> bool:
         """Whether it is a 1 x 1 convolution in the shortcut of a residual block.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from tflite_sparse.convert import apply_masks
 from tflite_sparse.files import write_atomically
-from tflite_sparse.measure.sweep import random_masks
+from tflite_sparse.measure.sweep import made_masks
 from tools.fetch_models import fetched
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "models"
@@ -121,7 +121,7 @@ def main() -> int:
         print(f"== masking {name}", flush=True)
         source_path = made(name) if name in QUANTIZED else fetched(name)
         for sparsity in (0.3, 0.5):
-            masks = random_masks(source_path.read_bytes(), sparsity)
+            masks = made_masks(source_path.read_bytes(), sparsity)
             target = OUT / f"{name}-s{sparsity * 100:.0f}"
             masks.save(target.with_suffix(".masks.npz"))
             write_atomically(target.with_suffix(".tflite"), apply_masks(source_path, masks))

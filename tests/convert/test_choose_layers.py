@@ -6,7 +6,7 @@ from small_models import SmallModel, chain
 
 from tflite_sparse import apply_masks
 from tflite_sparse.errors import MaskError
-from tflite_sparse.graph import ModelFile, choose_layers, find_layers
+from tflite_sparse.graph import ModelFile, added_layers, choose_layers, find_layers
 
 
 def residual_block():
@@ -79,3 +79,12 @@ def test_arithmetic_on_a_constant_is_no_layer():
 def test_refuses(options, text):
     with pytest.raises(MaskError, match=text):
         names(chain().content(), **options)
+
+
+def test_layers_whose_outputs_are_added():
+    content = residual_block()
+    file = ModelFile.read(content)
+    sums = added_layers(file, choose_layers(file, "all"))
+    assert sums == [("expand", "shortcut"), ("expand", "expand2", "shortcut")]
+    masked = ModelFile.read(apply_masks(content, {"expand": np.eye(6, 8)}))
+    assert ("expand", "expand2") in added_layers(masked, choose_layers(masked))

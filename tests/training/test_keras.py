@@ -31,7 +31,7 @@ def fit(sparsifier, steps, batch=4, optimizer="sgd", **options):
     sparsifier.model.fit(images, labels, batch, shuffle=False, callbacks=[sparsifier], verbose=0)
 
 
-@pytest.mark.parametrize("mask_source", ["propagated", "independent"])
+@pytest.mark.parametrize("mask_source", ["propagated", "independent", "lattice", "alternating"])
 @pytest.mark.parametrize("sparsity", [0.4, {"stem": 0.2, "*": 0.6}])
 def test_the_same_masks_as_in_pytorch_at_every_step(mask_source, sparsity):
     options = {"seed": 5, "update_every": 3, "mask_source": mask_source}

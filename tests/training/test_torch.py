@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from training_networks import SHAPES, SIZE, Residual, bars, logits, train
 
-from tflite_sparse import propagate_masks
+from tflite_sparse import lattice_masks, propagate_masks
 from tflite_sparse.errors import MaskError
 from tflite_sparse.torch import ActivationSparsifier
+from tflite_sparse.training.draw import MASK_SOURCES
 from tflite_sparse.training.schedule import Schedule
 
 
@@ -23,7 +24,7 @@ def tensors(masks):
     return {name: torch.from_numpy(mask.copy()) for name, mask in masks.items()}
 
 
-@pytest.mark.parametrize("mask_source", ["propagated", "independent", "magnitude"])
+@pytest.mark.parametrize("mask_source", MASK_SOURCES)
 def test_counts_are_exact_at_each_step(mask_source):
     model = Residual()
     sparsifier = sparsifier_of(model, 0.3, update_every=2, mask_source=mask_source)
@@ -56,6 +57,24 @@ def test_a_draw_can_be_repeated_from_the_masks():
     assert propagate_masks(SHAPES, SIZE, 0.5, masks.seed) == masks
     other = sparsifier_of(Residual(), dense_until=0, freeze_from=0, seed=8)
     assert other.masks() != masks
+
+
+def test_lattices_only_grow():
+    sparsifier = sparsifier_of(Residual(), mask_source="lattice", seed=1)
+    before = sparsifier.masks()
+    for _ in range(20):
+        sparsifier.step()
+        after = sparsifier.masks()
+        assert not any((after[name] & ~before[name]).any() for name in after)
+        before = after
+    assert after == lattice_masks(SHAPES, SIZE, 0.5, seed=1)
+
+
+def test_alternating_lattices_agree_where_outputs_are_added():
+    options = {"mask_source": "alternating", "dense_until": 0, "freeze_from": 0}
+    masks = sparsifier_of(Residual(), layers="all", **options).masks()
+    assert np.array_equal(masks["reduce"], ~masks["middle"])
+    assert np.array_equal(masks["middle"], masks["shortcut"])
 
 
 def test_sources_differ_as_they_should():
@@ -139,7 +158,7 @@ def test_set_masks_are_checked():
         sparsifier.set_masks({**masks, "stem": np.ones((2, 2), bool)})
 
 
-@pytest.mark.parametrize("mask_source", ["propagated", "independent", "magnitude"])
+@pytest.mark.parametrize("mask_source", MASK_SOURCES)
 @pytest.mark.parametrize("stop", [1, 7, 19])
 def test_resuming_gives_the_same_run_bit_for_bit(mask_source, stop):
     def run(steps, state=None):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tflite_sparse.cli.input_arguments import SCALING_HELP, add_input_arguments, scaling
 from tflite_sparse.cli.json_output import print_json
-from tflite_sparse.cli.lists import add_input_size, numbers, words
+from tflite_sparse.cli.lists import add_input_size, add_pattern, numbers, words
 from tflite_sparse.errors import DelegateError, OptionError
 from tflite_sparse.figures import require_matplotlib
 from tflite_sparse.files import write_atomically
@@ -61,8 +61,9 @@ def add_parser(subparsers: Any) -> None:
         "--sweep",
         type=_shares,
         metavar="S,S",
-        help="put random masks of each sparsity on the model",
+        help="put made-up masks of each sparsity on the model",
     )
+    add_pattern(parser)
     add_input_size(parser)
     parser.add_argument(
         "--mode",
@@ -201,7 +202,9 @@ def _tasks(args: argparse.Namespace) -> Iterator[Task]:
             from tflite_sparse.measure.sweep import masked
 
             for sparsity in args.sweep:
-                model = masked(path, sparsity, args.seed, input_size=args.input_size)
+                model = masked(
+                    *(path, sparsity, args.seed), pattern=args.pattern, input_size=args.input_size
+                )
                 reference = other or (content if sparsity else None)
                 yield Task(str(path), model, threads, sparsity, against, reference, **fed)
 

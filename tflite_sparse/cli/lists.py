@@ -1,10 +1,12 @@
-"""Lists on a command line: items with commas between."""
+"""Arguments that several commands have; lists are items with commas between."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from typing import TypeVar
+
+from tflite_sparse.masks.patterns import PATTERNS
 
 _Number = TypeVar("_Number", int, float)
 
@@ -44,6 +46,18 @@ def add_input_size(parser: argparse.ArgumentParser) -> None:
         metavar="H,W",
         help="of the score map that masks are drawn from; needed where the model's input is no "
         "picture [N, H, W, C], else that input's",
+    )
+
+
+def add_pattern(parser: argparse.ArgumentParser) -> None:
+    """Add `--pattern`, that of made-up masks."""
+    parser.add_argument(
+        "--pattern",
+        choices=PATTERNS,
+        default="random",
+        help="random (the default): one random score map, the paper's Algorithm 1; lattice: "
+        "periodic, faster; alternating: lattices that mask other pixels in "
+        "each next layer",
     )
 
 

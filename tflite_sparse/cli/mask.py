@@ -1,4 +1,4 @@
-"""`tflite-sparse mask`: random masks for a model, to see the latency of a sparsity."""
+"""`tflite-sparse mask`: made-up masks for a model, to see the latency of a sparsity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tflite_sparse.cli.json_output import print_json
-from tflite_sparse.cli.lists import add_input_size, words
+from tflite_sparse.cli.lists import add_input_size, add_pattern, words
 from tflite_sparse.graph.layers import KINDS
 
 
@@ -15,10 +15,9 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand to `subparsers`."""
     parser = subparsers.add_parser(
         "mask",
-        help="make random masks for a model",
-        description="Make masks for a model from one random score map (the paper's Algorithm 1), "
-        "to see what a sparsity gains before training for it. The layers are those that "
-        "training masks by default.",
+        help="make masks for a model",
+        description="Make masks for a model, to see what a sparsity gains before training for it. "
+        "The layers are those that training masks by default.",
         epilog="example: tflite-sparse mask model.tflite --sparsity 0.3 --seed 0 "
         "-o model.masks.npz",
     )
@@ -26,7 +25,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--sparsity", type=float, required=True, help="fraction of pixels to mask, in [0, 1)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the score map (default: 0)")
+    add_pattern(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of the pattern (default: 0)")
     parser.add_argument(
         "--layers",
         type=words,
@@ -49,20 +49,25 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the masks; returns the exit code."""
-    from tflite_sparse.graph import ModelFile, choose_layers, fingerprint, image_size, layer_sizes
-    from tflite_sparse.masks import propagate_masks
+    from tflite_sparse.measure.sweep import made_masks
 
-    file = ModelFile.read(args.model)
-    rule = args.layers[0] if args.layers in (["paper"], ["all"]) else args.layers
-    sizes = layer_sizes(file, choose_layers(file, rule, kinds=args.kinds))
-    masks = propagate_masks(sizes, args.input_size or image_size(file), args.sparsity, args.seed)
-    masks.replace(fingerprint=fingerprint(file)).save(args.output)
+    masks = made_masks(
+        args.model,
+        args.sparsity,
+        args.seed,
+        pattern=args.pattern,
+        input_size=args.input_size,
+        layers=args.layers[0] if args.layers in (["paper"], ["all"]) else args.layers,
+        kinds=args.kinds,
+    )
+    masks.save(args.output)
     if args.json:
         print_json(
             {
                 "output": str(args.output),
                 "layers": len(masks),
                 "sparsity": masks.sparsity,
+                "pattern": args.pattern,
                 "seed": args.seed,
             }
         )

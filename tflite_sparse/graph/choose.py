@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from tflite_sparse.errors import MaskError, ModelError
 from tflite_sparse.graph.file import ModelFile
-from tflite_sparse.graph.layers import KINDS, Layer, find_layers
+from tflite_sparse.graph.layers import KINDS, Layer, find_layers, keeps_pixels
 from tflite_sparse.graph.view import View
 
 #: How far back from an addition its branches are followed to where they part.
@@ -63,6 +63,33 @@ def layer_sizes(file: ModelFile, layers: Iterable[Layer]) -> dict[str, tuple[int
     views = [View(file, index) for index in range(len(file.model.subgraphs))]
     shapes = {layer.name: views[layer.subgraph].shape(layer.output) for layer in layers}
     return {name: (height, width) for name, (_, height, width, _) in shapes.items()}
+
+
+def added_layers(file: ModelFile, layers: Iterable[Layer]) -> list[tuple[str, ...]]:
+    """The groups of layers, by name, whose outputs are added together.
+
+    An output counts through activations, masks and other sums.
+    """
+    groups = []
+    layers = list(layers)
+    for index in range(len(file.model.subgraphs)):
+        view = View(file, index)
+        held = {
+            tensor: {layer.name}
+            for layer in layers
+            if layer.subgraph == index
+            for tensor in (layer.output, layer.masked_output)
+        }
+        for op in range(len(view.ops)):
+            is_sum = view.op_kind(op) == "ADD"
+            if not (is_sum or keeps_pixels(view, op)):
+                continue
+            added = set().union(*(held.get(value, set()) for value in view.op_inputs(op)))
+            if is_sum and len(added) > 1:
+                groups.append(tuple(sorted(added)))
+            for value in view.op_outputs(op):
+                held.setdefault(value, added)
+    return groups
 
 
 def image_size(file: ModelFile) -> tuple[int, int]:

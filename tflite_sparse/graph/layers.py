@@ -107,6 +107,11 @@ def subgraph_layers(view: View) -> list[Layer]:
     return layers
 
 
+def keeps_pixels(view: View, op: int) -> bool:
+    """Whether an operator computes each pixel from the same pixel of one input."""
+    return view.op_kind(op) in _ACTIVATIONS or mask_multiply(view, op) is not None
+
+
 def _activation_inputs(view: View, op: int, kind: str) -> list[int]:
     return view.op_inputs(op) if kind == "add" else []
 

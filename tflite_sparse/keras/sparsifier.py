@@ -53,7 +53,9 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
         layers: ``"paper"`` (all convolutions but 1 x 1 shortcuts), ``"all"``, one or
             several shell patterns of names, or a function of name and layer.
         seed: of the masks.
-        mask_source: ``"propagated"``, ``"independent"`` or ``"magnitude"``.
+        mask_source: ``"propagated"``, ``"independent"``, ``"magnitude"``, ``"lattice"`` or
+            ``"alternating"``, as in PyTorch. Alternating phases need a model whose graph is
+            known, functional or sequential: in others a residual sum is not seen.
         on_freeze: called with the sparsifier when the final masks have been drawn.
 
     Raises:
@@ -108,7 +110,8 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
             self._observer = ActivationObserver(masked, self._measure, unmasked=True)
         self.set_model(self._masked_model)
         shapes = {place.name: place.size for place in masked}
-        self._start(shapes, targets, size, schedule, seed, mask_source, on_freeze)
+        sums = record.sums(masked)
+        self._start(shapes, targets, size, schedule, seed, mask_source, sums, on_freeze)
 
     def set_model(self, model: Any) -> None:
         """Called by ``fit``.

@@ -58,7 +58,9 @@ class ActivationSparsifier(Sparsifier):
         seed: of the masks. The same seed gives the same masks in Keras.
         mask_source: ``"propagated"``: one random score map for all layers (the
             paper); ``"independent"``: a random mask for each layer; ``"magnitude"``:
-            the pixels of lowest mean magnitude after activation since the last draw.
+            the pixels of lowest mean magnitude after activation since the last draw;
+            ``"lattice"``: see :func:`tflite_sparse.lattice_masks`; ``"alternating"``: the same
+            with phases that alternate from layer to layer.
         example_inputs: what the model is called with once, to see its layers;
             one image of zeros by default.
         on_freeze: called with the sparsifier when the final masks have been drawn;
@@ -97,7 +99,8 @@ class ActivationSparsifier(Sparsifier):
         if not any(isinstance(module, nn.Conv2d) for module in plain.modules()):
             raise MaskError(f"{where} has no Conv2d, so there is nothing to mask")
         inputs = [_image(plain, size)] if example_inputs is None else example_inputs
-        places = maskable_places(record_forward(plain, inputs), layers)
+        record = record_forward(plain, inputs)
+        places = maskable_places(record, layers)
         targets = sparsity_of_places(places, sparsity, where)
         masked = [place for place in places if place.name in targets]
         self._model = plain
@@ -112,7 +115,8 @@ class ActivationSparsifier(Sparsifier):
             self._meters = {place.name: _Meter(place) for place in masked}
             self._observer = ActivationObserver(masked, self._measure, unmasked=True)
         shapes = {place.name: place.size for place in masked}
-        self._start(shapes, targets, size, schedule, seed, mask_source, on_freeze)
+        sums = record.sums(masked)
+        self._start(shapes, targets, size, schedule, seed, mask_source, sums, on_freeze)
 
     def remove(self) -> None:
         """Take the masks out of the model; :meth:`masks` still has them.

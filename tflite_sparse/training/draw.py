@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tflite_sparse.errors import OptionError
-from tflite_sparse.masks import MaskSet, propagate_masks
+from tflite_sparse.masks import MaskSet
+from tflite_sparse.masks.patterns import make_masks
 from tflite_sparse.masks.propagate import common_sparsity, keep_highest, random_scores
 
 #: Where masks come from: one random score map for all layers (the paper), a random one for each
-#: layer (its ablation), or the mean magnitude of each layer's activations.
-MASK_SOURCES = ("propagated", "independent", "magnitude")
+#: layer (its ablation), the mean magnitude of each layer's activations, or a lattice, whose phase
+#: may alternate from layer to layer.
+MASK_SOURCES = ("propagated", "independent", "magnitude", "lattice", "alternating")
 
 
 def check_mask_source(mask_source: str) -> None:
@@ -28,16 +30,26 @@ def draw_seed(seed: int, step: int, candidate: int = 0) -> int:
     return seed << 64 | candidate << 32 | step
 
 
-def draw_random(
+def draw_pattern(
     mask_source: str,
     shapes: Mapping[str, tuple[int, int]],
     input_size: tuple[int, int],
     sparsity: Mapping[str, float],
+    *,
     seed: int,
+    step: int,
+    candidate: int = 0,
+    sums: Iterable[Iterable[str]] = (),
 ) -> MaskSet:
-    """Random masks, propagated or independent; ``seed`` is :func:`draw_seed`'s."""
+    """Masks from all sources but magnitude.
+
+    Lattices are the same at every step: with rising sparsity they mask more, and nothing else.
+    """
+    if mask_source in {"lattice", "alternating"}:
+        return make_masks(mask_source, shapes, input_size, sparsity, seed + candidate, sums)
+    seed = draw_seed(seed, step, candidate)
     if mask_source == "propagated":
-        return propagate_masks(shapes, input_size, sparsity, seed)
+        return make_masks("random", shapes, input_size, sparsity, seed)
     masks = {
         name: keep_highest(random_scores(*shape, seed << 32 | index), sparsity[name])
         for index, (name, shape) in enumerate(shapes.items(), 1)

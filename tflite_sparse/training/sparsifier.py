@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,8 +16,7 @@ from tflite_sparse.masks import MaskSet
 from tflite_sparse.training.draw import (
     check_mask_source,
     draw_by_magnitude,
-    draw_random,
-    draw_seed,
+    draw_pattern,
 )
 from tflite_sparse.training.schedule import Schedule
 
@@ -34,6 +33,7 @@ class Sparsifier(abc.ABC):
         schedule: when masks are drawn, and how sparse.
         seed: of all draws, at least 0.
         mask_source: one of :data:`tflite_sparse.training.draw.MASK_SOURCES`.
+        sums: groups of layers whose outputs are added together.
         on_freeze: called once with the sparsifier when the final masks have been drawn.
     """
 
@@ -45,6 +45,7 @@ class Sparsifier(abc.ABC):
         schedule: Schedule,
         seed: int,
         mask_source: str,
+        sums: Sequence[Sequence[str]],
         on_freeze: Callable[[Any], object] | None,
     ) -> None:
         check_mask_source(mask_source)
@@ -56,6 +57,7 @@ class Sparsifier(abc.ABC):
         self._schedule = schedule
         self._seed = seed
         self._mask_source = mask_source
+        self._sums = sums
         self._on_freeze = on_freeze
         self._step_count = 0
         self._masks: MaskSet | None = None
@@ -150,9 +152,9 @@ class Sparsifier(abc.ABC):
         if self._mask_source == "magnitude":
             raise OptionError(
                 'mask_source="magnitude" gives one set of masks and not several to choose from; '
-                'search among masks of mask_source="propagated" or "independent"'
+                "search among masks of another mask_source"
             )
-        return self._draw_random(self._targets, self._schedule.freeze, candidate)
+        return self._draw_pattern(self._targets, self._schedule.freeze, candidate)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs, as plain numbers, strings, lists and dicts (JSON too)."""
@@ -229,7 +231,7 @@ class Sparsifier(abc.ABC):
         fraction = self._schedule.fraction(step)
         sparsity = {name: fraction * target for name, target in self._targets.items()}
         if self._mask_source != "magnitude":
-            masks = self._draw_random(sparsity, step)
+            masks = self._draw_pattern(sparsity, step)
         elif fraction == 0.0:
             # The first draw keeps everything, and nothing has been measured yet.
             masks = MaskSet(
@@ -243,9 +245,19 @@ class Sparsifier(abc.ABC):
         if step == self._schedule.freeze and self._on_freeze is not None:
             self._on_freeze(self)
 
-    def _draw_random(self, sparsity: Mapping[str, float], step: int, candidate: int = 0) -> MaskSet:
-        seed = draw_seed(self._seed, step, candidate)
-        return draw_random(self._mask_source, self._shapes, self._input_size, sparsity, seed)
+    def _draw_pattern(
+        self, sparsity: Mapping[str, float], step: int, candidate: int = 0
+    ) -> MaskSet:
+        return draw_pattern(
+            self._mask_source,
+            self._shapes,
+            self._input_size,
+            sparsity,
+            seed=self._seed,
+            step=step,
+            candidate=candidate,
+            sums=self._sums,
+        )
 
     @abc.abstractmethod
     def _apply(self, masks: MaskSet | None) -> None:
