@@ -21,7 +21,7 @@ from tools.make_models import made
 
 MASKED = "face_landmark_fp32-s50"
 DENSE = "face_landmark_fp32"
-QUICK = ("--rounds", "2", "--warmup", "0")
+QUICK = ("--rounds", "2", "--warmup", "0", "--skip-zeros", "auto")
 
 
 def cli(*arguments):
@@ -185,10 +185,33 @@ def test_under_litert_compiled_model_beside_its_own():
         assert report["nodes_taken"] == report["nodes_total"]
 
 
-def test_model_without_masks_says_how_to_make_some(capsys):
-    message = refused(capsys, "bench", fetched(DENSE), *QUICK)
-    assert "has no masks" in message
-    assert "--sweep" in message
+def test_modes_with_and_without_skipping_zeros_side_by_side(capsys):
+    arguments = ["bench", str(made(MASKED)), *QUICK[:4], "--no-cold", "--mode", "compact,off"]
+    assert main([*arguments, "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    names = [row["name"] for row in result["variants"]]
+    assert names == ["compact", "compact never", "off", "off never", "stock"]
+    assert result["report"]["skip_zeros"] == "auto"
+    assert main([*arguments, "--against", "off", "--skip-zeros", "always,never", "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    ratios = {row["name"]: row["speed_up"]["value"] for row in result["variants"]}
+    assert ratios["off never"] == 1.0
+    assert "compact always" in ratios
+    # The report is that of the first variant, after it has run.
+    assert {row["form"] for row in result["report"]["zero_layers"]} >= {"zeros"}
+    assert any(row["zeros"] is not None for row in result["report"]["zero_layers"])
+
+
+def test_model_without_masks_has_one_mode(capsys):
+    """Its zeros can be skipped all the same."""
+    assert main(["bench", str(fetched(DENSE)), *QUICK[:4], "--no-cold"]) == 0
+    out = capsys.readouterr().out
+    assert re.findall(r"^(\w+(?: never)?) +\d", out, re.MULTILINE) == [
+        "compact",
+        "compact never",
+        "stock",
+    ]
+    assert re.search(r"zeros skipped in \d+ of \d+ layers", out)
 
 
 @pytest.mark.parametrize(

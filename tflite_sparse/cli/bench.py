@@ -6,7 +6,7 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tflite_sparse.measure import environment
 from tflite_sparse.measure.case import Result, Settings, Task, measure_task
 from tflite_sparse.measure.compiled import COMPILED, find_bench_runtime
 from tflite_sparse.measure.plot import plot_speed_up
-from tflite_sparse.measure.variants import MODES, STOCK, Arrays
+from tflite_sparse.measure.variants import MODES, SKIPS, STOCK, Arrays
 from tflite_sparse.progress import Progress
 from tflite_sparse.runtime import RUNTIME_NAMES
 from tflite_sparse.table import format_table
@@ -70,14 +70,21 @@ def add_parser(subparsers: Any) -> None:
         type=_modes,
         default=list(MODES),
         metavar="M,M",
-        help=f"modes to measure: {', '.join(MODES)} (default all)",
+        help=f"modes to measure: {', '.join(MODES)} (default all; the first for a model without masks)",
+    )
+    parser.add_argument(
+        "--skip-zeros",
+        type=_skips,
+        default=["auto", "never"],
+        metavar="Z,Z",
+        help=f"what to do about zeros, for each mode: {', '.join(SKIPS)} (default auto,never)",
     )
     parser.add_argument(
         "--against",
         default=STOCK,
         metavar="WHAT",
         help="what speed-ups are relative to: stock (the runtime's built-in delegate), off (ours, "
-        "without skipping), or a .tflite file that the stock runtime runs. With --sweep it runs "
+        "skipping nothing), or a .tflite file that the stock runtime runs. With --sweep it runs "
         "the model without masks. Default stock",
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="per table, default 10")
@@ -167,6 +174,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         seed=args.seed,
         profile=args.profile,
         cold=not args.no_cold,
+        skip_zeros=tuple(args.skip_zeros),
     )
 
 
@@ -259,12 +267,14 @@ def _table(result: Result) -> str:
     headers = ("variant", "median ms", "p10", "p90", "mean", "speed-up", "reached", "load ms",
                "first ms", "memory MB")  # fmt: skip
     skipped = sum(layer.accelerated for layer in result.report.layers)
+    zeros = sum(layer.form == "zeros" for layer in result.report.zero_layers)
     samples = "1 sample" if result.samples == 1 else f"{result.samples} samples"
     lines = [
         f"\n{_title(result.task)}",
         f"{result.mac_sparsity:.1%} of {result.macs / 1e6:.1f} M multiply-accumulates masked: ideal "
         f"speed-up {result.ideal:.2f}; {skipped} of {len(result.report.layers)} masked layers "
-        f"skip; {result.rounds} rounds{reference}",
+        f"skip; zeros skipped in {zeros} of {len(result.report.zero_layers)} layers; "
+        f"{result.rounds} rounds{reference}",
         f"input: {result.input}, {samples}",
         format_table(headers, rows),
     ]
@@ -351,10 +361,18 @@ def _shares(text: str) -> list[float]:
 
 
 def _modes(text: str) -> list[str]:
-    modes = words(text)
-    if any(mode not in MODES for mode in modes) or len(set(modes)) < len(modes):
-        raise argparse.ArgumentTypeError(f"expected some of {', '.join(MODES)}, found {text}")
-    return modes
+    return _some_of(MODES, text)
+
+
+def _skips(text: str) -> list[str]:
+    return _some_of(SKIPS, text)
+
+
+def _some_of(known: Sequence[str], text: str) -> list[str]:
+    found = words(text)
+    if any(word not in known for word in found) or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, found {text}")
+    return found
 
 
 def _cpus(text: str) -> list[int]:

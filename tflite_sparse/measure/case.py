@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tflite_sparse.errors import DelegateError, MaskError
+from tflite_sparse.errors import DelegateError
 from tflite_sparse.inputs import random_inputs
 from tflite_sparse.measure.cold import Cold, measure_cold
 from tflite_sparse.measure.macs import count_macs
@@ -21,6 +21,7 @@ from tflite_sparse.measure.variants import (
     difference,
     load_variant,
     set_inputs,
+    variant_name,
 )
 from tflite_sparse.report import Profile, SparsityReport
 from tflite_sparse.runtime import Runtime
@@ -33,7 +34,13 @@ _PROFILED_RUNS = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure; see `tflite-sparse bench --help`."""
+    """How to measure; see `tflite-sparse bench --help`.
+
+    Attributes:
+        modes: of VARIANTS. Ours are all alike for a model without masks, so only the first is
+            measured, unless masks are being swept.
+        skip_zeros: of SKIPS; each of our modes is measured with each.
+    """
 
     runtime: Runtime
     modes: tuple[str, ...]
@@ -43,6 +50,7 @@ class Settings:
     seed: int
     profile: bool
     cold: bool
+    skip_zeros: tuple[str, ...] = ("auto",)
 
 
 @dataclass(frozen=True)
@@ -161,26 +169,33 @@ def measure_task(
         progress: called with the share of the timing that is done.
 
     Raises:
-        DelegateError: a mode of ours gives other outputs than the multiply as written.
-        MaskError: the model has no masks, so there is nothing to compare.
+        DelegateError: a variant of ours gives other outputs than the model as written.
         ModelError, OptionError: from loading the model.
     """
-    variants = [
-        load_variant(settings.runtime, mode, task.content, task.threads, label=task.label)
-        for mode in settings.modes
-    ]
+    variants: list[Variant] = []
+    ways: list[tuple[str, str]] = []
+    for mode in settings.modes:
+        masked = task.sparsity is not None or any(v.report and v.report.layers for v in variants)
+        if mode != STOCK and variants and not masked:
+            continue
+        for skip in settings.skip_zeros if mode != STOCK else ("auto",):
+            ways.append((mode, skip))
+            variants.append(
+                load_variant(
+                    settings.runtime,
+                    mode,
+                    task.content,
+                    task.threads,
+                    label=task.label,
+                    skip_zeros=skip,
+                )
+            )
     details = variants[0].interpreter.get_input_details()
     if task.samples is None:
         source = f"random numbers (seed {settings.seed})"
         samples: Sequence[Arrays] = [random_inputs(details, settings.seed)]
     else:
         source, samples = task.source, task.samples(details)
-    report = next(variant.report for variant in variants if variant.report)
-    if not report.layers and task.sparsity is None:
-        raise MaskError(
-            f"{task.label} has no masks, so there is nothing to skip; write some into it with "
-            "`tflite-sparse convert`, or measure made-up ones: --sweep 0,0.3,0.5"
-        )
     errors, doubts = _verify(task, settings, variants, samples)
     if not timing:
         return None
@@ -200,18 +215,23 @@ def measure_task(
     for variant, figures in zip(everyone, series):
         is_other = variant is reference and reference not in variants
         content = (task.reference or task.content) if is_other else task.content
-        mode = task.against if is_other else variant.name
+        if is_other:
+            mode, skip = _written(task.against)
+        else:
+            mode, skip = ways[variants.index(variant)]
         rows.append(
             Row(
                 name=variant.name,
                 latency=summarize(_latencies(figures, len(samples))),
                 speed_up=speed_up(base, figures.rounds),
-                cold=measure_cold(settings.runtime, mode, content, task.threads)
+                cold=measure_cold(settings.runtime, mode, content, task.threads, skip)
                 if settings.cold
                 else None,
                 max_error=errors.get(variant.name),
             )
         )
+    # Of the first that is ours, after it has run: it tells the zeros seen.
+    report = next(v.interpreter.sparsity_report() for v in variants if v.report is not None)
     macs = count_macs(settings.runtime, task.content)
     saved = sum(layer.macs_dense - layer.macs_kept for layer in report.layers)
     return Result(
@@ -235,28 +255,39 @@ def _latencies(figures: Series, samples: int) -> list[float]:
 
 
 def _reference(task: Task, settings: Settings, variants: list[Variant]) -> Variant:
+    mode, skip = _written(task.against)
     if task.reference is None:
         for variant in variants:
-            if variant.name == task.against:
+            if variant.name == variant_name(mode, skip):
                 return variant
     return load_variant(
         settings.runtime,
-        task.against,
+        mode,
         task.reference or task.content,
         task.threads,
         label=task.reference_label or f"the reference of {task.label}",
         name=REFERENCE,
+        skip_zeros=skip,
     )
+
+
+def _written(against: str) -> tuple[str, str]:
+    """Mode and skip_zeros of what skips nothing: the stock runtime, or ours with all as written."""
+    return against, "auto" if against == STOCK else "never"
 
 
 def _verify(
     task: Task, settings: Settings, variants: Sequence[Variant], samples: Sequence[Arrays]
 ) -> tuple[dict[str, float], list[str]]:
     """Largest differences by variant, and doubts about the stock runtime's outputs."""
-    written = next((variant for variant in variants if variant.name == "off"), None)
+    mode, skip = _written("off")
+    name = variant_name(mode, skip)
+    written = next((variant for variant in variants if variant.name == name), None)
     if written is None:
         written = load_variant(
-            settings.runtime, "off", task.content, task.threads, label=task.label
+            *(settings.runtime, mode, task.content, task.threads),
+            label=task.label,
+            skip_zeros=skip,
         )
     errors = dict.fromkeys((variant.name for variant in variants), 0.0)
     differing: set[str] = set()
@@ -269,7 +300,7 @@ def _verify(
                 differing.add(variant.name)
     for name in sorted(differing - {STOCK}):
         raise DelegateError(
-            f"{task.label}: mode={name} gives other outputs than the multiply as written (largest "
+            f"{task.label}: mode={name} gives other outputs than the model as written (largest "
             f"difference {errors[name]:.3g}); please report this with the model"
         )
     doubts = []

@@ -1,6 +1,6 @@
 """Start-up cost of one variant, measured in a process of its own.
 
-`python -m tflite_sparse.measure.cold RUNTIME MODE THREADS MODEL` prints one JSON object.
+`python -m tflite_sparse.measure.cold RUNTIME MODE SKIP_ZEROS THREADS MODEL` prints one JSON object.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ class Cold:
     memory_mb: float
 
 
-def measure_cold(runtime: Runtime, mode: str, content: bytes, threads: int) -> Cold:
+def measure_cold(
+    runtime: Runtime, mode: str, content: bytes, threads: int, skip_zeros: str = "auto"
+) -> Cold:
     """Load and run a model once in a new process; DelegateError if that process fails."""
     with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
         file.write(content)
         file.flush()
-        command = [sys.executable, "-m", __name__, runtime.name, mode, str(threads), file.name]
+        way = [runtime.name, mode, skip_zeros, str(threads), file.name]
+        command = [sys.executable, "-m", __name__, *way]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         last = (result.stderr.strip().splitlines() or ["no message"])[-1]
@@ -49,11 +52,11 @@ def measure_cold(runtime: Runtime, mode: str, content: bytes, threads: int) -> C
 
 
 def _main() -> None:
-    runtime_name, mode, threads, path = sys.argv[1:]
+    runtime_name, mode, skip_zeros, threads, path = sys.argv[1:]
     runtime = find_bench_runtime(runtime_name)
     content = Path(path).read_bytes()
     before = reset_peak_memory()
-    variant = load_variant(runtime, mode, content, int(threads), label=path)
+    variant = load_variant(runtime, mode, content, int(threads), label=path, skip_zeros=skip_zeros)
     set_inputs(variant, random_inputs(variant.interpreter.get_input_details()))
     first_ms = variant.run_ms()
     print(json.dumps({"load_ms": variant.load_ms, "first_ms": first_ms,

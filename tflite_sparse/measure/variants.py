@@ -20,6 +20,8 @@ from tflite_sparse.verify import verify_model
 MODES = ("compact", "insert", "off")
 STOCK = "stock"
 VARIANTS = (*MODES, STOCK)
+#: Whether ours skip zeros.
+SKIPS = ("auto", "always", "never")
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -35,7 +37,8 @@ class Variant:
     """A model loaded in one way, ready to run.
 
     Attributes:
-        name: one of VARIANTS, or the name of a reference.
+        name: one of VARIANTS, with what it does about zeros if that is not "auto"; or the name of a
+            reference.
         interpreter: with tensors allocated and inputs set.
         load_ms: time to load and allocate.
         report: what the delegate did; None for the stock runtime.
@@ -71,8 +74,12 @@ def load_variant(
     label: str,
     name: str | None = None,
     profile: bool = False,
+    skip_zeros: str = "auto",
 ) -> Variant:
-    """Load `content` as `mode`, one of VARIANTS; errors name the model by `label`."""
+    """Load `content` as `mode`, one of VARIANTS; errors name the model by `label`.
+
+    `skip_zeros`, one of SKIPS, is of ours.
+    """
     start = time.perf_counter_ns()
     interpreter: Any
     if mode == STOCK:
@@ -87,13 +94,19 @@ def load_variant(
             raise ModelError(f"{label}: {runtime.name} refuses the model: {error}") from error
     elif runtime.name == COMPILED:
         interpreter = CompiledInterpreter.ours(
-            content, num_threads=threads, mode=mode, profile=profile, label=label
+            content,
+            num_threads=threads,
+            mode=mode,
+            skip_zeros=skip_zeros,
+            profile=profile,
+            label=label,
         )
     else:
         interpreter = Interpreter(
             model_content=content,
             num_threads=threads,
             mode=mode,
+            skip_zeros=skip_zeros,
             runtime=runtime.name,
             profile=profile,
             label=label,
@@ -101,7 +114,12 @@ def load_variant(
         interpreter.allocate_tensors()
     load_ms = (time.perf_counter_ns() - start) / 1e6
     report = interpreter.sparsity_report() if mode != STOCK else None
-    return Variant(name or mode, interpreter, load_ms, report)
+    return Variant(name or variant_name(mode, skip_zeros), interpreter, load_ms, report)
+
+
+def variant_name(mode: str, skip_zeros: str) -> str:
+    """What a way of running a model is called, say "compact" or "compact never"."""
+    return mode if mode == STOCK or skip_zeros == "auto" else f"{mode} {skip_zeros}"
 
 
 def set_inputs(variant: Variant, inputs: Arrays) -> None:
