@@ -2,14 +2,19 @@
 // one thread, for each instruction set that the machine has:
 //
 //   zero_layers [LAYER [ZEROS...]]
+//   zero_layers --costs
 //
 // LAYER is SIZExCHANNELSxOUTPUTSxKERNEL, such as 28x128x128x3; without one, the
 // layers of ResNets and a large fully connected one. ZEROS are shares of zeros
 // (0.5 0.65 0.8). Prints, per layer and share, upstream's speed and how many
 // times as fast ours is, finding the zeros included: medians of interleaved
 // runs. Ends with status 1 if an output differs.
+//
+// --costs prints, per instruction set, what native/engine/costs.c holds for it:
+// the last seven numbers of its line, fitted to all layers.
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -111,8 +116,22 @@ double Milliseconds(const F& run) {
   return time.count();
 }
 
+// One measurement: what was done, and how long it took in nanoseconds.
+struct Sample {
+  bool is_indirect;
+  // Channels of rows that the dense kernel multiplied; values that were looked
+  // at; what skipping zeros had to do.
+  double dense_channels;
+  double values;
+  nonzero_block_work work;
+  // Outputs, in sixteens.
+  double outputs;
+  double dense_time;
+  double sparse_time;
+};
+
 bool Measure(const InstructionSet& set, const Layer& layer,
-             const std::vector<double>& shares) {
+             const std::vector<double>& shares, std::vector<Sample>* samples) {
   std::mt19937 random(1);
   std::uniform_real_distribution<float> uniform(0, 1);
   const size_t nr = set.kernels->nr;
@@ -198,7 +217,9 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   const size_t num_blocks = (pixels + kRowsPerBlock - 1) / kRowsPerBlock;
   Buffer<uint8_t> scratch(
       nonzero_block_scratch_bytes(&gemm, kRowsPerBlock, layer.outputs));
+  nonzero_block_work done = {};
   const auto sparse = [&] {
+    done = {};
     for (size_t p = 0; taps != 1 && p < pixels; p++) {
       nonzero_lists_make(&gemm, input.get() + p * layer.channels,
                          lists.get() + p * gemm.lists_bytes);
@@ -206,7 +227,10 @@ bool Measure(const InstructionSet& set, const Layer& layer,
     for (size_t b = 0; b < num_blocks; b++) {
       const size_t begin = b * pixels / num_blocks;
       const size_t count = (b + 1) * pixels / num_blocks - begin;
-      nonzero_block_look(&gemm, &rows, begin, count, scratch.get());
+      const nonzero_block_work work =
+          nonzero_block_look(&gemm, &rows, begin, count, scratch.get());
+      done.num_visits += work.num_visits;
+      done.num_nonzeros += work.num_nonzeros;
       nonzero_block_run(&gemm, &rows, &output, begin, count, 0, layer.outputs,
                         scratch.get());
     }
@@ -232,6 +256,11 @@ bool Measure(const InstructionSet& set, const Layer& layer,
     }
     equal = equal && differences == 0;
     const double time = Median(dense_times);
+    samples->push_back({taps > 1,
+                        static_cast<double>(pixels * taps * layer.channels),
+                        static_cast<double>(pixels * layer.channels), done,
+                        static_cast<double>(blocks * nr) / 16, time * 1e6,
+                        Median(sparse_times) * 1e6});
     std::printf("| %2.0f%% %6.1f GFLOP/s %5.2fx, %zu differ ", share * 100,
                 2e-6 *
                     static_cast<double>(pixels * layer.outputs * taps *
@@ -244,6 +273,62 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   return equal;
 }
 
+// Time of a dense multiply per channel of a row and 16 outputs in the fastest
+// layer: the engine's loops keep weights in cache in the others, too.
+double DenseCost(const std::vector<Sample>& samples, bool is_indirect) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const Sample& sample : samples) {
+    if (sample.is_indirect == is_indirect) {
+      least = std::min(
+          least, sample.dense_time / (sample.dense_channels * sample.outputs));
+    }
+  }
+  return least;
+}
+
+// Costs of a nonzero, of it per 16 outputs, of a list, of it per 16 outputs and
+// of a value that together explain the times best: least squares of relative
+// errors, by coordinate descent, as none can be negative.
+std::array<double, 5> SparseCosts(const std::vector<Sample>& samples) {
+  std::array<double, 5> costs = {};
+  const auto features = [](const Sample& sample) {
+    const auto nonzeros = static_cast<double>(sample.work.num_nonzeros);
+    const auto visits = static_cast<double>(sample.work.num_visits);
+    return std::array<double, 5>{nonzeros / sample.sparse_time,
+                                 nonzeros * sample.outputs / sample.sparse_time,
+                                 visits / sample.sparse_time,
+                                 visits * sample.outputs / sample.sparse_time,
+                                 sample.values / sample.sparse_time};
+  };
+  for (int round = 0; round < 20000; round++) {
+    for (size_t c = 0; c < costs.size(); c++) {
+      double numerator = 0;
+      double denominator = 0;
+      for (const Sample& sample : samples) {
+        const std::array<double, 5> x = features(sample);
+        double rest = 1;
+        for (size_t i = 0; i < costs.size(); i++) {
+          rest -= i == c ? 0 : costs[i] * x[i];
+        }
+        numerator += rest * x[c];
+        denominator += x[c] * x[c];
+      }
+      costs[c] = std::max(0.0, numerator / denominator);
+    }
+  }
+  return costs;
+}
+
+// In picoseconds, in the order of native/engine/costs.c.
+void PrintCosts(const InstructionSet& set, const std::vector<Sample>& samples) {
+  std::printf("%s: %.0f, %.0f", set.name, 1e3 * DenseCost(samples, false),
+              1e3 * DenseCost(samples, true));
+  for (const double cost : SparseCosts(samples)) {
+    std::printf(", %.0f", 1e3 * cost);
+  }
+  std::printf("\n");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -254,7 +339,12 @@ int main(int argc, char** argv) {
       {14, 256, 1024, 1}, {14, 1024, 256, 1}, {7, 512, 2048, 1},
       {7, 2048, 512, 1},  {1, 4096, 4096, 1}};
   std::vector<double> shares = {0.5, 0.65, 0.8};
-  if (argc > 1) {
+  const bool fits_costs = argc > 1 && std::strcmp(argv[1], "--costs") == 0;
+  if (fits_costs) {
+    // One row is limited by memory: it would tell about that.
+    layers.pop_back();
+    shares = {0.2, 0.5, 0.8, 0.95};
+  } else if (argc > 1) {
     Layer layer;
     if (std::sscanf(argv[1], "%zux%zux%zux%zu", &layer.size, &layer.channels,
                     &layer.outputs, &layer.kernel) != 4) {
@@ -265,7 +355,7 @@ int main(int argc, char** argv) {
     }
     layers = {layer};
   }
-  if (argc > 2) {
+  if (argc > 2 && !fits_costs) {
     shares.clear();
     for (int i = 2; i < argc; i++) {
       shares.push_back(std::atof(argv[i]));
@@ -273,8 +363,12 @@ int main(int argc, char** argv) {
   }
   bool equal = true;
   for (const InstructionSet& set : InstructionSets()) {
+    std::vector<Sample> samples;
     for (const Layer& layer : layers) {
-      equal = Measure(set, layer, shares) && equal;
+      equal = Measure(set, layer, shares, &samples) && equal;
+    }
+    if (fits_costs) {
+      PrintCosts(set, samples);
     }
   }
   return equal ? 0 : 1;
