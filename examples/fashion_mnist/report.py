@@ -38,6 +38,8 @@ from tflite_sparse.table import format_table
 
 #: Of the test set, to count zeros with.
 ACTIVITY_PICTURES = 200
+#: Of the test set, to measure latency with.
+TIMED_PICTURES = 32
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,17 @@ def timings(models: dict[str, tuple[Run, Path]], seconds: float) -> dict[str, di
         if run.sparsity or mode != "insert"
     ]
     sizes = {run.size for run, _ in models.values()}
-    first_of = {size: pictures("t10k", size)[0][:1] for size in sizes}
+    some_of = {size: pictures("t10k", size)[0][:TIMED_PICTURES] for size in sizes}
     loaded = []
     for variant, mode in ways:
         run, folder = models[variant]
         content = (folder / "model.tflite").read_bytes()
         way = load_variant(find_runtime(), mode, content, 1, label=variant)
-        set_inputs(way, [first_of[run.size]])
+        set_inputs(way, [some_of[run.size][:1]])
         loaded.append(way)
-    series = measure(loaded, warmup=20, seconds=seconds, rounds=None)
+    # Latency depends on the picture; networks of several sizes have one each.
+    samples = [[image[None]] for image in some_of[SIZE]] if sizes == {SIZE} else []
+    series = measure(loaded, samples, warmup=20, seconds=seconds, rounds=None)
     base = series[ways.index(("dense", "stock"))].rounds
     result: dict[str, dict[str, Timing]] = {variant: {} for variant in models}
     for (variant, mode), figures in zip(ways, series):

@@ -142,10 +142,10 @@ def star(network: str) -> list[Run]:
 
 
 def both(network: str) -> list[Run]:
-    """Masks and zeros in one training: lattice masks from the first step, and a penalty."""
-    start = f"{network}-dense-seed0"
+    """Masks and zeros: what was trained with masks goes on with a penalty; lattice masks from the start."""
+    start, masked = f"{network}-dense-seed0", f"{network}-s30-seed0"
     return [
-        Run(network, 0.3, mask_source="lattice", start=start),
+        *(Run(network, 0.3, start=masked, penalty="tl1", weight=w) for w in (1e-5, 2e-5)),
         *(
             Run(network, 0.3, mask_source="lattice", start=start, penalty="tl1", weight=w)
             for w in (1e-5, 2e-5)

@@ -10,7 +10,7 @@ from torch import nn
 from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.networks import NETWORKS
 from examples.fashion_mnist.runs import PENALTIES, Run
-from tflite_sparse.masks import lattice_masks
+from tflite_sparse.masks import MaskSet, lattice_masks
 from tflite_sparse.torch import (
     ActivationRegularizer,
     ActivationSparsifier,
@@ -67,7 +67,9 @@ class TorchTrainer:
             mask_source="propagated" if run.mask_source == "lattice" else run.mask_source,
             seed=run.seed,
         )
-        if run.mask_source == "lattice":
+        if run.start and (TRAINED / run.start / "masks.npz").exists():
+            self.sparsifier.set_masks(MaskSet.load(TRAINED / run.start / "masks.npz"))
+        elif run.mask_source == "lattice":
             shapes = {name: mask.shape for name, mask in self.sparsifier.masks().items()}
             self.sparsifier.set_masks(lattice_masks(shapes, run.size, run.sparsity, run.seed))
         # One pass over the activations instead of ten.
