@@ -81,7 +81,21 @@ def main() -> None:
     print("\nOne thread, interleaved; the speed-up is over the network as trained in the stock "
           "runtime (95% interval).\n")  # fmt: skip
     print(format_table(("network", "mode", "accuracy", "zeros", "median ms", "speed-up"), rows))
-    print(f"\n{loaded[-1].report}\n")
+    used = loaded[ways.index(("trained for zeros", "compact"))].interpreter.sparsity_report()
+    print("\nHow the layers of the network trained for zeros ran:\n")
+    print(
+        format_table(
+            ("layer", "form", "zeros", "reason"),
+            [
+                (
+                    *(layer.layer[-24:], layer.form),
+                    *(None if layer.zeros is None else f"{layer.zeros:.0%}", layer.reason or None),
+                )
+                for layer in used.zero_layers
+            ],
+        )
+    )
+    print()
 
     plot_accuracy_over_latency({"Fashion-MNIST": points}, OUT / "accuracy-latency.png")
     first_mask = next(iter(MaskSet.load(MASKED / "masks.npz").values()))
