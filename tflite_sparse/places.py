@@ -8,7 +8,7 @@ conversion and whatever looks at activations agree on what belongs where.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -189,20 +189,30 @@ class Record:
             if node.kind == ADD:
                 break
             value = node.outputs[0]
-        producers = {output: n for n in self.nodes for output in n.outputs}
-        seen: set[int] = set()
-        frontier = [other for other in node.inputs if other != value]
-        starts = set(frontier)
-        for _ in range(_MAX_BRANCH_OPS):
-            if not frontier or layer.inputs[0] in seen:
-                break
-            producer = producers.get(frontier.pop(0))
-            for other in () if producer is None else producer.inputs:
-                if other not in seen:
-                    seen.add(other)
-                    frontier.append(other)
-        # An identity shortcut is the layer's input itself: then this is the branch.
-        return layer.inputs[0] in seen - starts
+        reads = {output: other.inputs for other in self.nodes for output in other.outputs}
+        source = layer.inputs[0]
+        return any(
+            is_branch_of(source, other, lambda value: reads.get(value, ()))
+            for other in node.inputs
+            if other != value
+        )
+
+
+def is_branch_of(source: int, value: int, reads: Callable[[int], Iterable[int]]) -> bool:
+    """Whether a value that is added to another comes, by some operators, from ``source``.
+
+    ``reads`` gives the values that a value is computed from. An identity shortcut, ``source``
+    itself, is no branch.
+    """
+    seen, frontier = {value}, [value]
+    for _ in range(_MAX_BRANCH_OPS):
+        if not frontier or source in seen:
+            break
+        for other in reads(frontier.pop(0)):
+            if other not in seen:
+                seen.add(other)
+                frontier.append(other)
+    return source in seen - {value}
 
 
 @dataclass(eq=False)

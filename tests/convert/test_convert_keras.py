@@ -11,6 +11,7 @@ from keras import layers
 from tflite_sparse import convert_keras
 from tflite_sparse.convert.checking import Reference
 from tflite_sparse.errors import ConversionError, MaskError, OptionError
+from tflite_sparse.graph import ModelFile, View
 from tflite_sparse.keras import ActivationMask
 
 MASK = np.random.default_rng(0).random((8, 8)) < 0.6
@@ -256,6 +257,38 @@ def test_a_mask_that_stands_behind_no_convolution_is_refused_by_name():
 def test_a_result_that_differs_is_not_handed_out():
     with pytest.raises(ConversionError, match=r"differs from the source model's.*tolerance"):
         convert(small(), {"conv1": MASK}, quantize="dynamic", tolerance=1e-9)
+
+
+def flattening():
+    """Behind each of these a file of open batch has shapes that are known only while it runs."""
+    inputs = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(inputs)
+    x = layers.Conv2DTranspose(4, 2, 2, name="up")(layers.MaxPooling2D()(x))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="second")(x)
+    x = layers.Reshape((8, 4, 8))(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize(("batch_size", "quantize"), [(1, None), (1, "int8"), (3, None)])
+def test_the_batch_is_fixed(batch_size, quantize):
+    model, masks = flattening(), {"first": MASK, "second": ~MASK}
+    content = convert(
+        model, masks, batch_size=batch_size, quantize=quantize, representative_data=images(8, 4)
+    )
+    assert_masked(content, masks)
+    assert_skipped(content, masks)
+    reference = Reference(content)
+    assert reference.inputs[0]["shape"].tolist() == [batch_size, 8, 8, 3]
+    assert reference.inputs[0]["shape_signature"].tolist() == [batch_size, 8, 8, 3]
+    view = View(ModelFile.read(content), 0)
+    assert not any(any(view.dynamic(tensor)) for tensor in range(len(view.graph.tensors)))
+
+
+def test_the_batch_may_stay_open():
+    content = convert(small(), {"conv1": MASK}, batch_size=None)
+    assert Reference(content).inputs[0]["shape_signature"].tolist() == [-1, 8, 8, 3]
+    with pytest.raises(OptionError, match="batch_size of at least 1, or None; found 0"):
+        convert(small(), batch_size=0)
 
 
 def test_an_open_input_size_is_refused():

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tflite_sparse.convert.exact import make_masks_exact
-from tflite_sparse.errors import ConversionError
+from tflite_sparse.delegate import delegate_library
+from tflite_sparse.errors import ConversionError, DelegateError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.layers import Layer, find_layers
 from tflite_sparse.graph.view import View
 from tflite_sparse.inputs import random_inputs
+from tflite_sparse.interpreter import Interpreter
 from tflite_sparse.masks.mask_set import Mask
 
 Array = npt.NDArray[Any]
@@ -133,7 +135,7 @@ def check_masks_present(file: ModelFile, masks: Mapping[str, Mask]) -> None:
 def check_result(
     content: bytes, inputs: Sequence[Array], outputs: Sequence[Array], tolerance: float
 ) -> None:
-    """Masked pixels exactly zero, and outputs as the source model's.
+    """Masked pixels exactly zero, and outputs as the source model's, in both interpreters.
 
     Args:
         content: the converted model.
@@ -147,10 +149,47 @@ def check_result(
     model = Reference(content)
     ordered = _in_order(model, inputs)
     check_masked_pixels(content, ordered)
+    _compare(content, model.run(ordered), model.outputs, outputs, tolerance)
+    own = _run_in_ours(content, ordered)
+    if own is not None:
+        _compare(content, own, model.outputs, outputs, tolerance)
+
+
+def _run_in_ours(content: bytes, inputs: Sequence[Array]) -> list[Array] | None:
+    """The outputs in this package's interpreter; None where there is no library for this machine.
+
+    Raises:
+        ConversionError: it does not take the model.
+    """
+    try:
+        delegate_library()
+    except DelegateError:
+        return None
+    try:
+        interpreter = Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+        for detail, value in zip(interpreter.get_input_details(), inputs):
+            interpreter.set_tensor(detail["index"], value)
+        interpreter.invoke()
+    except (RuntimeError, ValueError) as error:
+        raise ConversionError(
+            f"the converted model runs in the stock interpreter, but not in this package's: {error}"
+        ) from error
+    details = interpreter.get_output_details()
+    return [interpreter.get_tensor(detail["index"]) for detail in details]
+
+
+def _compare(
+    content: bytes,
+    found: Sequence[Array],
+    details: Sequence[dict[str, Any]],
+    outputs: Sequence[Array],
+    tolerance: float,
+) -> None:
     view = View(ModelFile.read(content), 0)
     converted = [
         (_dequantised(value, detail["quantization"]), _step(view, detail["index"]))
-        for value, detail in zip(model.run(ordered), model.outputs)
+        for value, detail in zip(found, details)
     ]
     if len(converted) != len(outputs):
         raise ConversionError(

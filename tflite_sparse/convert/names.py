@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tflite_sparse.errors import MaskError
-from tflite_sparse.graph.layers import Layer
+from tflite_sparse.graph.file import ModelFile
+from tflite_sparse.graph.layers import Layer, find_layers
+from tflite_sparse.graph.view import View
 from tflite_sparse.masks.mask_set import Mask
 from tflite_sparse.places import Place, Record
+
+# Of a cosine between weights of which one may have been rounded to 8 bits.
+_ROUNDING = 1e-3
 
 
 def resolve_names(
@@ -98,6 +107,55 @@ def check_keeps_some(name: str, mask: Mask) -> None:
             f"the mask of layer {name!r} keeps no pixel, so the layer's output is zero throughout; "
             "remove the layer from the model, or keep a pixel"
         )
+
+
+def name_layers(file: ModelFile, kernels: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Give convolutions without a mask the names they had in the framework, known by their weights.
+
+    So a sidecar of the framework's names fits the file. A converter scales the weights of each
+    output channel (BatchNorm) and keeps their direction. Left as they are: outputs of the model,
+    whose names are an interface, and what cannot be told apart.
+
+    Args:
+        file: the model, changed in place.
+        kernels: ``{layer: [outputs, height, width, inputs]}``; of a depthwise convolution
+            ``[outputs, height, width, 1]``.
+    """
+    directions = {name: _directions(kernel) for name, kernel in kernels.items()}
+    views = [View(file, index) for index in range(len(file.model.subgraphs))]
+    found: dict[str, list[tuple[View, int]]] = {}
+    for layer in find_layers(file):
+        view = views[layer.subgraph]
+        if layer.kind not in {"conv", "depthwise"} or layer.output in view.outputs:
+            continue
+        weights = view.real_values(view.op_inputs(layer.op)[1])
+        if layer.multiply is not None or weights is None:
+            continue
+        if layer.kind == "depthwise":
+            weights = weights.transpose(3, 1, 2, 0)
+        rows = _directions(weights)
+        names = [name for name, other in directions.items() if _are_parallel(rows, other)]
+        if len(names) == 1:
+            found.setdefault(names[0], []).append((view, layer.output))
+    for name, places in found.items():
+        if len(places) == 1:
+            view, output = places[0]
+            view.graph.tensors[output].name = name.encode()
+
+
+def _directions(kernel: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    rows = kernel.astype(np.float64)
+    lengths = np.sqrt((rows**2).sum((1, 2, 3), keepdims=True))
+    directions: npt.NDArray[np.float64] = rows / np.where(lengths == 0, 1, lengths)
+    return directions
+
+
+def _are_parallel(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> bool:
+    if one.shape != other.shape:
+        return False
+    cosines = np.abs((one * other).sum((1, 2, 3)))
+    # A channel that BatchNorm has switched off has no direction.
+    return bool((cosines[one.any((1, 2, 3))] > 1 - _ROUNDING).all() and one.any())
 
 
 def unknown_layer(name: str, known: Sequence[str], where: str) -> str:

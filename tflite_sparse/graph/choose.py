@@ -9,9 +9,7 @@ from tflite_sparse.errors import MaskError, ModelError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.layers import KINDS, Layer, find_layers, keeps_pixels
 from tflite_sparse.graph.view import View
-
-#: How far back from an addition its branches are followed to where they part.
-_MAX_BRANCH_OPS = 24
+from tflite_sparse.places import is_branch_of
 
 
 def choose_layers(
@@ -118,21 +116,11 @@ def is_shortcut(view: View, layer: Layer) -> bool:
         return False
     source = view.op_inputs(layer.op)[0]
     others = [value for value in view.op_inputs(consumers[0]) if value != layer.masked_output]
-    return bool(others) and source in _ancestors(view, others[0], source)
 
+    def reads(tensor: int) -> list[int]:
+        return view.op_inputs(view.producer[tensor]) if tensor in view.producer else []
 
-def _ancestors(view: View, tensor: int, until: int) -> set[int]:
-    seen, frontier = {tensor}, [tensor]
-    for _ in range(_MAX_BRANCH_OPS):
-        if not frontier or until in seen:
-            break
-        producer = view.producer.get(frontier.pop(0))
-        for value in [] if producer is None else view.op_inputs(producer):
-            if value not in seen:
-                seen.add(value)
-                frontier.append(value)
-    # An identity shortcut is the source itself: then this is the branch, not the shortcut.
-    return seen - {tensor}
+    return bool(others) and is_branch_of(source, others[0], reads)
 
 
 def _pixels(view: View, layer: Layer) -> int:

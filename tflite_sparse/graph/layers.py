@@ -127,12 +127,15 @@ def _mask_of(view: View, tensor: int) -> MaskMultiply | None:
 def _activations_after(view: View, tensor: int) -> Iterator[tuple[list[int], int]]:
     """The activations that alone read ``tensor``, one after another: operators and output.
 
-    Arithmetic with constants counts where an activation follows it, as in log(1 + exp(x)).
+    Arithmetic with constants counts where an activation follows it, as in log(1 + exp(x)), or a
+    mask.
     """
     ops: list[int] = []
     while True:
         step = _elementwise_after(view, tensor)
         if step is None:
+            if ops and _mask_of(view, tensor) is not None:
+                yield ops, tensor
             return
         ops += step[0]
         tensor = step[1]

@@ -29,11 +29,11 @@ from tflite_sparse.convert.data import (
     samples,
 )
 from tflite_sparse.convert.exact import make_masks_exact
-from tflite_sparse.convert.names import check_keeps_some, placed_masks
-from tflite_sparse.errors import ConversionError
+from tflite_sparse.convert.names import check_keeps_some, name_layers, placed_masks
+from tflite_sparse.errors import ConversionError, OptionError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.inputs import random_inputs
-from tflite_sparse.keras.mask import ActivationMask, masked
+from tflite_sparse.keras.mask import ActivationMask, functional, masked
 from tflite_sparse.keras.observer import unobserved
 from tflite_sparse.keras.record import as_given, input_specs, record_forward, replaced_calls
 from tflite_sparse.keras.set_thresholds import thresholds_of
@@ -50,6 +50,7 @@ def convert(
     *,
     quantize: str | None = None,
     representative_data: RepresentativeData | None = None,
+    batch_size: int | None = 1,
     tolerance: float | None = None,
     progress: bool = True,
 ) -> bytes:
@@ -58,7 +59,9 @@ def convert(
     Masks come from the :class:`ActivationMask` layers in the model, from
     ``masks``, or both. A mask named by a convolution stands where training has it:
     after the BatchNormalization and the activation that follow. Masks that keep
-    every pixel are left out. In the file the masked tensor has the layer's name.
+    every pixel are left out. In the file the tensor that a convolution gives has the
+    layer's name (that of its ActivationMask, if it has one), so that a sidecar with
+    names of layers fits the file too.
 
     Before it is handed out the result runs on the stock interpreter: masked
     pixels must be exactly zero (the zero point), and outputs for one sample
@@ -75,12 +78,15 @@ def convert(
             function that makes one) of samples, each with its batch dimension.
             Its first sample is also what the result is checked with; without it
             normal random numbers are.
+        batch_size: of the file, where the model leaves it open. None leaves it open in the
+            file too; then tensors behind a Flatten, Reshape or Conv2DTranspose have shapes
+            that are known only while it runs, and what follows runs without the delegate.
         tolerance: the largest relative error of an output (Euclidean norm); the
-            default depends on ``quantize``: see TOLERANCES in convert/result.py.
+            default depends on ``quantize``: see TOLERANCES in convert/checking.py.
         progress: whether to tell each step on standard error.
 
     Raises:
-        OptionError: unknown ``quantize``, or int8 without data.
+        OptionError: unknown ``quantize``, int8 without data, or a batch_size below 1.
         MaskError: an unknown or ambiguous layer, a mask of another size.
         ConversionError: TensorFlow is missing, int8 for a model with thresholds, the converter failed, a mask is not in fusible form
             (names the layer), or the result differs from the model.
@@ -89,9 +95,11 @@ def convert(
     check_quantization(quantize, representative_data)
     check_thresholds(quantize, thresholds_of(model))
     representative_data = reusable(representative_data)
+    if batch_size is not None and batch_size < 1:
+        raise OptionError(f"expected a batch_size of at least 1, or None; found {batch_size}")
     steps = Progress(progress)
     with steps.step("running the Keras model"), unobserved(model):
-        inputs = _sample(model, representative_data)
+        inputs = _sample(model, representative_data, batch_size)
         sites = _sites(model, MaskSet(masks) if masks is not None else None, inputs)
         # The model's own ActivationMask layers do in it what they did in training.
         with _masked_calls([site for site in sites if not site.in_model]):
@@ -103,12 +111,13 @@ def convert(
         _plain_relus(model),
         _masked_calls(sites),
     ):
-        content = _tflite(model, quantize, representative_data)
+        content = _tflite(model, quantize, representative_data, batch_size)
     with steps.step("checking the result"):
         file = ModelFile.read(content)
         make_masks_exact(file)
         check_masks_present(file, {site.name: site.mask for site in sites})
         _name_masked_tensors(file, sites)
+        name_layers(file, _kernels(model))
         content = file.to_bytes()
         limit = TOLERANCES[quantize] if tolerance is None else tolerance
         check_result(content, inputs, outputs, limit)
@@ -135,6 +144,17 @@ class _Site:
     layer: Any
     mask: Mask
     in_model: bool
+
+
+def _kernels(model: Any) -> dict[str, Array]:
+    kernels = {}
+    for layer in model._flatten_layers():
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            kernel = np.asarray(layer.kernel)
+            if isinstance(layer, keras.layers.DepthwiseConv2D):
+                kernel = kernel.reshape(*kernel.shape[:2], 1, -1)
+            kernels[layer.name] = kernel.transpose(3, 0, 1, 2)
+    return kernels
 
 
 def _sites(model: Any, masks: MaskSet | None, inputs: Sequence[Array]) -> list[_Site]:
@@ -170,10 +190,15 @@ def _masked_calls(sites: Sequence[_Site]) -> Iterator[None]:
         yield
 
 
-def _tflite(model: Any, quantize: str | None, data: RepresentativeData | None) -> bytes:
+def _tflite(
+    model: Any, quantize: str | None, data: RepresentativeData | None, batch_size: int | None
+) -> bytes:
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    specs = input_specs(model)
+    is_open = any(shape[0] is None for shape, _ in specs)
+    fixed = _of_batch(model, batch_size) if batch_size and is_open else model
+    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
     if quantize is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
@@ -181,7 +206,8 @@ def _tflite(model: Any, quantize: str | None, data: RepresentativeData | None) -
     if quantize == "int8":
         assert data is not None
         converter.representative_dataset = lambda: (
-            [value.astype(np.float32) for value in sample] for sample in samples(data)
+            [v.astype(np.float32) for v in _in_batches(sample, specs, batch_size)]
+            for sample in samples(data)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
@@ -200,15 +226,49 @@ def _name_masked_tensors(file: ModelFile, sites: Sequence[_Site]) -> None:
             graph.tensors[layer.masked_output].name = sites[int(marker[1])].name.encode()
 
 
-def _sample(model: Any, data: RepresentativeData | None) -> list[Array]:
+def _of_batch(model: Any, batch_size: int) -> Any:
+    """The model called on inputs of a fixed batch, so that shapes in it are known."""
+
+    def fixed(value: Any) -> Any:
+        batch = batch_size if value.shape[0] is None else value.shape[0]
+        return keras.Input(
+            batch_shape=(batch, *value.shape[1:]), dtype=value.dtype, name=value.name
+        )
+
+    if getattr(model, "inputs", None):
+        inputs = keras.tree.map_structure(fixed, functional(model).input)
+    else:  # a subclassed model
+        inputs = as_given(
+            [fixed(keras.KerasTensor(shape, dtype.name)) for shape, dtype in input_specs(model)]
+        )
+    return keras.Model(inputs, model(inputs), name=model.name)
+
+
+def _in_batches(
+    values: Sequence[Array],
+    specs: Sequence[tuple[tuple[int | None, ...], Any]],
+    batch_size: int | None,
+) -> list[Array]:
+    """Samples repeated, or cut, to the batch of a file whose model leaves it open."""
+    size = batch_size or 1
+    return [
+        np.resize(value, (size, *value.shape[1:])) if spec[0][0] is None else value
+        for value, spec in zip(values, specs)
+    ]
+
+
+def _sample(model: Any, data: RepresentativeData | None, batch_size: int | None) -> list[Array]:
     specs = input_specs(model)
     if data is not None:
         first = next(iter(samples(data)), None)
         if first is None:
             raise ConversionError("representative_data is empty; expected at least one sample")
-        # One picture: a model of open batch becomes a file of batch 1.
-        return [value[:1] if spec[0][0] is None else value for value, spec in zip(first, specs)]
+        return _in_batches(first, specs, batch_size)
     return random_inputs(
-        {"name": f"input {index}", "shape": [size or 1 for size in shape], "dtype": dtype}
+        {
+            "name": f"input {index}",
+            "shape": [size or batch_size or 1 for size in shape],
+            "dtype": dtype,
+        }
         for index, (shape, dtype) in enumerate(specs)
     )

@@ -23,7 +23,7 @@ from tflite_sparse.convert.data import (
 )
 from tflite_sparse.convert.exact import make_masks_exact
 from tflite_sparse.convert.multiply import MaskWriter
-from tflite_sparse.convert.names import check_keeps_some, placed_masks
+from tflite_sparse.convert.names import check_keeps_some, name_layers, placed_masks
 from tflite_sparse.convert.quantize import quantize_tflite
 from tflite_sparse.errors import ConversionError, MaskError
 from tflite_sparse.graph.file import ModelFile
@@ -52,7 +52,8 @@ def convert(
     sparsifier that trained it, from ``masks``, or several of these. A mask named by
     a convolution stands where training has it: after the BatchNorm and the
     activation that follow. Masks that keep every pixel are left out. In the file
-    the masked tensor has the module's name.
+    the tensor that a convolution gives, masked or not, has the module's name, so
+    that a sidecar with names of modules fits the file too.
 
     The file is NHWC, inside and at its borders: inputs and outputs of four
     dimensions have their channels last.
@@ -75,7 +76,7 @@ def convert(
         representative_data: for int8: an array ``[N, C, H, W]``, or an iterable
             (or a function that makes one) of samples like ``example_inputs``.
         tolerance: the largest relative error of an output (Euclidean norm); the
-            default depends on ``quantize``: see TOLERANCES in convert/result.py.
+            default depends on ``quantize``: see TOLERANCES in convert/checking.py.
         progress: whether to tell each step on standard error.
 
     Raises:
@@ -106,6 +107,7 @@ def convert(
                 file = ModelFile.read(_tflite(module, inputs, outputs))
             _write_masks(file, marks)
             make_masks_exact(file)
+            name_layers(file, _kernels(module))
     content = file.to_bytes()
     channels_last = [_channels_last(value.numpy()) for value in inputs]
     if quantize is not None:
@@ -182,6 +184,14 @@ def _mask_of(hook: MaskHook) -> Mask:
     return np.ones(hook.size, np.bool_) if hook.mask is None else hook.mask
 
 
+def _kernels(module: nn.Module) -> dict[str, Array]:
+    return {
+        name: child.weight.detach().cpu().numpy().transpose(0, 2, 3, 1)
+        for name, child in module.named_modules()
+        if isinstance(child, nn.Conv2d)
+    }
+
+
 @dataclass
 class _Mark:
     """A mask in force: its name in the file, and what applies it, a hook or an ActivationMask."""
@@ -238,7 +248,10 @@ def _pattern(index: int, mark: _Mark) -> Array:
 
 def _tflite(module: nn.Module, inputs: tuple[torch.Tensor, ...], outputs: Sequence[Array]) -> bytes:
     import litert_torch
+    from litert_torch.fx_infra import decomp
 
+    # ELU as it is would be computed with channels first, between two transposes.
+    decomp.update_pre_convert_decomp(torch._decomp.get_decompositions([torch.ops.aten.elu]))
     wrapped = litert_torch.to_channel_last_io(
         module,
         args=[i for i, value in enumerate(inputs) if value.ndim == 4],

@@ -96,6 +96,14 @@ class MaskHook:
         """``[1, 1, H, W]`` on its device, or None where every pixel is kept."""
         return self._mask
 
+    @property
+    def __name__(self) -> str:
+        # What torch.jit.script asks of a hook first.
+        raise AttributeError(
+            f"torch.jit.script cannot compile the mask of layer {self.layer!r}; remove() the "
+            "sparsifier first, use torch.compile, or convert with tflite_sparse.torch.convert"
+        )
+
     def set_mask(self, mask: torch.Tensor | None) -> None:
         """Put a bool mask ``[H, W]`` in force; None keeps every pixel."""
         self.is_set = True
