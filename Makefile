@@ -28,7 +28,7 @@ litert-2.2_PACKAGES := ai-edge-litert==2.2.0
 NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
 
 .PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
-.PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64
+.PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64 test-hostile
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
 .PHONY: native native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
@@ -44,6 +44,7 @@ help:
 	@echo 'make c-library  dist/tflite_sparse-c-*.tar.gz: TensorFlow Lite with the engine inside, for C programs'
 	@echo 'make c-library-aarch64  the same for 64-bit Arm Linux, cross-built'
 	@echo 'make test-aarch64   that wheel and the native tests on emulated processors'
+	@echo 'make test-hostile   10,000 changed models, loaded and run under AddressSanitizer'
 	@echo 'make docker-check   the Dockerfiles, built with buildah'
 	@echo 'make clean   remove what was built here (the user cache stays)'
 
@@ -186,6 +187,11 @@ native-test-%: emulator sources
 	  --test_tag_filters=-x86_64 \
 	  --test_timeout=1200 --run_under="$$($(BIN)/python tools/emulator.py command $*)" \
 	  //native/tests/... //native/delegate/...
+
+# `make test` has a short run, without the sanitizer.
+test-hostile: sources .venv/.full-stamp
+	$(BAZEL) build $(BAZEL_FLAGS) --config=asan //native/delegate:$(notdir $(LIBRARY))
+	$(BIN)/python -m tests.hostile.run --sanitizer bazel-sanitize-bin/native/delegate/$(notdir $(LIBRARY))
 
 clean:
 	rm -rf .venv .venvs build dist demo-out *.egg-info tflite_sparse/lib bazel-*

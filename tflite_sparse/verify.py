@@ -221,6 +221,19 @@ class _Reader:
         count = _U32.unpack_from(self._content, vector)[0]
         return struct.unpack_from(f"<{count}i", self._content, vector + 4)
 
+    def length(self, table: int, field: int) -> int:
+        """Elements of a vector; 0 if it is absent."""
+        place = self._place(table, field)
+        if place is None:
+            return 0
+        vector = place + _U32.unpack_from(self._content, place)[0]
+        return int(_U32.unpack_from(self._content, vector)[0])
+
+    def is_set(self, table: int, field: int) -> bool:
+        """Whether a scalar of one byte is there and not 0."""
+        place = self._place(table, field)
+        return place is not None and self._content[place] != 0
+
     def tables(self, table: int, field: int) -> list[int]:
         place = self._place(table, field)
         if place is None:
@@ -237,7 +250,8 @@ def _check_indices(reader: _Reader, model: int, length: int) -> None:
         if start > 1 and start + size > length:
             raise _Damaged(f"buffer {index} ends at byte {start + size}")
     codes = len(reader.tables(model, 1))
-    buffers = len(reader.tables(model, 4))
+    stored = reader.tables(model, 4)
+    buffers = len(stored)
     subgraphs = reader.tables(model, 2)
     if not subgraphs:
         raise _Damaged("it has no subgraph")
@@ -259,12 +273,43 @@ def _check_indices(reader: _Reader, model: int, length: int) -> None:
                 # -1 is an optional tensor that is absent.
                 used = [tensor for tensor in reader.numbers(op, field) if tensor != -1]
                 _check(used, len(tensors), f"node {index} of {where}: tensor")
+        _check_order(reader, subgraph, stored, where)
     for signature in reader.tables(model, 7):
         subgraph = reader.number(signature, 4)
         _check([subgraph], len(subgraphs), "a signature: subgraph")
         for field in (0, 1):
             used = [reader.number(entry, 1) for entry in reader.tables(signature, field)]
             _check(used, counts[subgraph], "a signature: tensor")
+
+
+def _check_order(reader: _Reader, subgraph: int, buffers: list[int], where: str) -> None:
+    """Check that each tensor has one origin, and that nodes read it after that.
+
+    An interpreter runs other graphs too; what it reads then is what happens to be in memory.
+    """
+    known = set(reader.numbers(subgraph, 1))
+    variables = set()
+    for index, tensor in enumerate(reader.tables(subgraph, 0)):
+        buffer = buffers[reader.number(tensor, 2)]
+        # Data in the file, behind it, or none because there are no elements.
+        is_constant = reader.length(buffer, 0) or reader.number(buffer, 1) > 1
+        if is_constant and index in known:
+            raise _Damaged(f"input {index} of {where} is a constant")
+        if is_constant or 0 in reader.numbers(tensor, 0):
+            known.add(index)
+        if reader.is_set(tensor, 5):
+            variables.add(index)
+    for index, op in enumerate(reader.tables(subgraph, 3)):
+        for tensor in reader.numbers(op, 1):
+            if tensor not in known and tensor not in variables and tensor != -1:
+                raise _Damaged(f"node {index} of {where} reads tensor {tensor}, which nothing wrote")
+        for tensor in reader.numbers(op, 2):
+            if tensor in known and tensor != -1:
+                raise _Damaged(
+                    f"node {index} of {where} writes tensor {tensor}, which is an input, a constant "
+                    "or written already"
+                )
+            known.add(tensor)
 
 
 def _check(indices: Iterable[int], count: int, what: str) -> None:

@@ -111,22 +111,23 @@ def input_type(form: str) -> Any:
 def convolutions() -> Iterator[Case]:
     shapes = (
         # input, output channels, kernel, stride, dilation, groups
-        ((1, 7, 7, 136), 70, 3, (1, 1), (1, 1), 1),
-        ((1, 8, 9, 5), 6, 1, (1, 1), (1, 1), 1),
-        ((1, 8, 9, 5), 6, 1, (2, 1), (1, 1), 1),
-        ((2, 9, 8, 3), 17, 3, (2, 2), (1, 1), 1),
-        ((1, 9, 10, 4), 8, 3, (1, 1), (2, 3), 1),
-        ((1, 6, 7, 8), 12, 3, (1, 2), (1, 1), 2),
-        ((1, 11, 6, 3), 4, 5, (3, 2), (1, 1), 1),
-        ((1, 1, 1, 64), 65, 1, (1, 1), (1, 1), 1),
+        ((1, 7, 7, 136), 70, (3, 3), (1, 1), (1, 1), 1),
+        ((1, 8, 9, 5), 6, (1, 1), (1, 1), (1, 1), 1),
+        ((1, 8, 9, 5), 6, (1, 1), (2, 1), (1, 1), 1),
+        ((2, 9, 8, 3), 17, (3, 3), (2, 2), (1, 1), 1),
+        ((1, 9, 10, 4), 8, (3, 3), (1, 1), (2, 3), 1),
+        ((1, 6, 7, 8), 12, (3, 3), (1, 2), (1, 1), 2),
+        ((1, 11, 6, 3), 4, (5, 5), (3, 2), (1, 1), 1),
+        ((1, 8, 8, 5), 6, (1, 7), (2, 2), (1, 1), 1),
+        ((1, 8, 8, 5), 6, (3, 1), (1, 2), (1, 1), 1),
+        ((1, 6, 8, 4), 8, (3, 2), (6, 4), (1, 1), 1),
+        ((1, 1, 1, 64), 65, (1, 1), (1, 1), (1, 1), 1),
     )
     for (shape, channels, kernel, stride, dilation, groups), padding, form in itertools.product(
         shapes, (SAME, VALID), FORMS
     ):
-        if kernel > 1 and padding == VALID and shape[1] < kernel:
-            continue
         dtype = input_type(form)
-        weight, bias = weights((channels, kernel, kernel, shape[3] // groups), 0, form)
+        weight, bias = weights((channels, *kernel, shape[3] // groups), 0, form)
         yield Case(
             joined("conv", shape, channels, kernel, stride, dilation, groups, padding, form),
             "CONV_2D",
@@ -161,19 +162,21 @@ def convolutions() -> Iterator[Case]:
 
 def depthwise_convolutions() -> Iterator[Case]:
     shapes = (
-        ((1, 7, 7, 33), 1, 3, (1, 1), (1, 1)),
-        ((2, 8, 9, 5), 2, 3, (2, 2), (1, 1)),
-        ((1, 9, 9, 8), 1, 5, (1, 1), (1, 1)),
-        ((1, 9, 10, 4), 1, 3, (1, 1), (2, 2)),
-        ((1, 8, 9, 1), 8, 3, (1, 2), (1, 1)),
-        ((1, 8, 9, 16), 1, 1, (1, 1), (1, 1)),
-        ((1, 11, 9, 6), 1, 7, (1, 1), (1, 1)),
+        ((1, 7, 7, 33), 1, (3, 3), (1, 1), (1, 1)),
+        ((2, 8, 9, 5), 2, (3, 3), (2, 2), (1, 1)),
+        ((1, 9, 9, 8), 1, (5, 5), (1, 1), (1, 1)),
+        ((1, 9, 10, 4), 1, (3, 3), (1, 1), (2, 2)),
+        ((1, 8, 9, 1), 8, (3, 3), (1, 2), (1, 1)),
+        ((1, 8, 9, 16), 1, (1, 1), (1, 1), (1, 1)),
+        ((1, 11, 9, 6), 1, (7, 7), (1, 1), (1, 1)),
+        ((1, 8, 8, 6), 1, (3, 1), (2, 2), (1, 1)),
+        ((1, 6, 8, 4), 1, (2, 3), (4, 5), (1, 1)),
     )
     for (shape, multiplier, kernel, stride, dilation), padding, form in itertools.product(
         shapes, (SAME, VALID), FORMS
     ):
         channels = shape[3] * multiplier
-        weight, bias = weights((1, kernel, kernel, channels), 3, form)
+        weight, bias = weights((1, *kernel, channels), 3, form)
         yield Case(
             joined("depthwise", shape, multiplier, kernel, stride, dilation, padding, form),
             "DEPTHWISE_CONV_2D",
