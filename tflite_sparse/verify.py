@@ -302,7 +302,9 @@ def _check_order(reader: _Reader, subgraph: int, buffers: list[int], where: str)
     for index, op in enumerate(reader.tables(subgraph, 3)):
         for tensor in reader.numbers(op, 1):
             if tensor not in known and tensor not in variables and tensor != -1:
-                raise _Damaged(f"node {index} of {where} reads tensor {tensor}, which nothing wrote")
+                raise _Damaged(
+                    f"node {index} of {where} reads tensor {tensor}, which nothing wrote"
+                )
         for tensor in reader.numbers(op, 2):
             if tensor in known and tensor != -1:
                 raise _Damaged(
