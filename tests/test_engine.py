@@ -168,7 +168,7 @@ def test_changing_inputs_leave_nothing_behind():
             assert_equal(expected, run(insert, values))
 
 
-# --- masks that are none ------------------------------------------------------------------------
+# --- empty mask sets ----------------------------------------------------------------------------
 
 
 class Integers:

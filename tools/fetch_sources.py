@@ -4,7 +4,7 @@
 The sources are tarballs of Debian source packages. They come from the mirror
 this machine is already set up with, through apt itself, but with a private apt
 state: the system's package lists and configuration are read, never written. The
-compiler is a wheel that pip downloads and that is unpacked beside the tarballs.
+compiler is a wheel that pip downloads and that is unpacked next to the tarballs.
 Each file is checked against its sha256 and kept in a cache that all checkouts
 share, so a second run, or a second checkout, fetches nothing.
 

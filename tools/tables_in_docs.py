@@ -56,7 +56,7 @@ def speed_up() -> str:
 
 
 def paper() -> str:
-    """The same run, both modes, beside the paper's figures."""
+    """The same run, both modes, with the paper's figures."""
     sparsities = (0.1, 0.2, 0.3, 0.5)
     rows = []
     for model, name in _NETWORKS.items():

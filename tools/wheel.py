@@ -70,7 +70,7 @@ def build(library: Path, folder: Path) -> Path:
 
 
 def retag(wheel: Path, tag: str) -> Path:
-    """The wheel with the tag py3-none-TAG, beside the old one, which is removed."""
+    """The wheel with the tag py3-none-TAG, in place of the old one."""
     output = _python(
         *("-m", "wheel", "tags", "--remove", "--python-tag", "py3"),
         *("--abi-tag", "none", "--platform-tag", tag, str(wheel)),

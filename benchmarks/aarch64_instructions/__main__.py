@@ -1,4 +1,4 @@
-"""Executed Arm instructions of one masked layer beside the dense one, counted under emulation.
+"""Executed Arm instructions of one masked layer and of the dense one, counted under emulation.
 
     make native-aarch64-benchmarks emulator
     python -m benchmarks.aarch64_instructions            # print the table

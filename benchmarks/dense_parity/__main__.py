@@ -1,4 +1,4 @@
-"""Our dense latency beside the stock runtimes' built-in XNNPACK, on real models without masks.
+"""Our dense latency compared with the stock runtimes' built-in XNNPACK, on real models without masks.
 
     .venv/bin/python -m benchmarks.dense_parity [--rounds 40] [--threads 1,2] [--models a,b]
     .venv/bin/python -m benchmarks.dense_parity --models resnet18,conv-3-512-512-7-3,fc-1280-1000

@@ -18,7 +18,7 @@ class Point:
     """One network run in one way: a mark in the plot; points of a family are joined.
 
     Attributes:
-        label: what is written beside the mark.
+        label: what is written next to the mark.
         milliseconds: median latency.
         accuracy: mean over the seeds, percent; `spread` its standard deviation.
     """

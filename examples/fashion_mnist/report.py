@@ -44,7 +44,7 @@ TIMED_PICTURES = 32
 
 @dataclass(frozen=True)
 class Timing:
-    """One variant in one mode, beside the dense network in the stock runtime."""
+    """One variant in one mode, compared with the dense network in the stock runtime."""
 
     milliseconds: float
     speed_up: Ratio

@@ -18,7 +18,7 @@ static const size_t kTasksPerThread = 5;
 // Of a machine whose caches are not known.
 static const size_t kUnknownCache = 1024 * 1024;
 
-// Weights that stay in a core's share of the second-level cache, beside rows
+// Weights that stay in a core's share of the second-level cache, next to rows
 // and outputs.
 static size_t weight_bytes_per_block(void) {
   const struct cpuinfo_cache* cache =

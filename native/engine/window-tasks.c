@@ -16,7 +16,7 @@
 #include "xnnpack/operator.h"
 
 // Output of one tile before its rows are put at their pixels: small enough, if
-// a kernel's block of channels allows, to stay in the first-level cache beside
+// a kernel's block of channels allows, to stay in the first-level cache with
 // the weights.
 enum { kTileBytes = 8192 };
 

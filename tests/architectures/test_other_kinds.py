@@ -52,7 +52,7 @@ def text_line():
 
 
 def segmentation():
-    """U-Net: skips, transposed convolutions, a resize, classes by argmax beside the scores."""
+    """U-Net: skips, transposed convolutions, a resize, classes by argmax in addition to the scores."""
     picture = keras.Input((48, 64, 3), batch_size=1)
     top = conv(picture, 8)
     middle = conv(layers.MaxPooling2D()(top), 16)

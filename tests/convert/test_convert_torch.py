@@ -123,7 +123,7 @@ def test_numbers_are_the_modules_with_its_masks():
 
 
 def test_a_mask_before_batch_norm_keeps_the_numbers_of_its_training():
-    """Where the paper's published code has it; a named one stands behind and gives others."""
+    """Where the paper's published code has it; a named one comes after it and gives others."""
 
     def network(*before):
         module = Small().eval()

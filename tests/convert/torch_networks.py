@@ -1,4 +1,4 @@
-"""ResNet-18 and YOLOv5n in PyTorch; torchvision does not import beside the CPU build of torch."""
+"""ResNet-18 and YOLOv5n in PyTorch; torchvision does not import with the CPU build of torch."""
 
 import torch
 from torch import nn

@@ -68,7 +68,7 @@ def test_resize_to_another_number_of_channels_is_refused(runtime):
 
 
 def test_resize_that_does_not_fit_can_be_taken_back(runtime):
-    """The runtime drops its delegates then; the next allocation needs them and their memory anew."""
+    """The runtime drops its delegates then; the next allocation needs them and their memory again."""
     interpreter = ts.Interpreter(
         model_content=content("face_detection_short_range-s50"), runtime=runtime
     )

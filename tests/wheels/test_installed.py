@@ -1,4 +1,4 @@
-"""The wheel in an empty environment, with only ai-edge-litert beside it: a board's installation."""
+"""The wheel in an empty environment, with only ai-edge-litert in addition: a board's installation."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""`tflite-sparse bench`: the latency of models with masks, beside the stock runtime."""
+"""`tflite-sparse bench`: the latency of models compared with the stock runtime."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def read_source(source: Source) -> tuple[bytes, str]:
 
 
 def _attachments(content: bytes, where: str) -> bytes:
-    """The zip archive behind the model, stored anew, or nothing."""
+    """The zip archive behind the model, stored again, or nothing."""
     source = io.BytesIO(content)
     if not zipfile.is_zipfile(source):
         return b""
@@ -175,7 +175,7 @@ def _attachments(content: bytes, where: str) -> bytes:
 def _attach(content: bytes, archive: bytes) -> bytes:
     """``content`` with the archive's members behind it.
 
-    Written anew and not copied: the offsets in an archive count from the start
+    Written again and not copied: the offsets in an archive count from the start
     of the file, and some readers trust them.
     """
     if not archive:

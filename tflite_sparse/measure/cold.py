@@ -27,7 +27,7 @@ class Cold:
     Attributes:
         load_ms: from the bytes of the model to allocated tensors.
         first_ms: the first inference.
-        memory_mb: the most memory that loading and one inference took, beside the model file's own bytes.
+        memory_mb: the most memory that loading and one inference took, besides the model file's own bytes.
     """
 
     load_ms: float

@@ -1,4 +1,4 @@
-"""What a latency depends on beside the model: the machine and the state that it is in."""
+"""What a latency depends on besides the model: the machine and the state that it is in."""
 
 from __future__ import annotations
 

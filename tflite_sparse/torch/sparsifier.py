@@ -30,12 +30,12 @@ class ActivationSparsifier(Sparsifier):
             ...; optimizer.step(); sparsifier.step()
         content = tflite_sparse.convert_torch(model, (images[:1],))
 
-    A mask stands behind the convolution and the BatchNorm (and activation)
+    A mask follows the convolution and the BatchNorm (and activation)
     modules that alone read it. Activation functions that are 0 at 0 may follow
     in any form: masking before them gives the same numbers and gradients.
 
     Masks are in force in evaluation mode too. The model's own ``state_dict`` is
-    the plain model's, without masks: save :meth:`state_dict` beside it. Layers
+    the plain model's, without masks: save :meth:`state_dict` with it. Layers
     of sparsity 0 are left alone, and until masks are drawn nothing is computed.
 
     Works under ``torch.compile`` (one more compilation when masks begin; make the

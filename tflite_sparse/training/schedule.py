@@ -18,7 +18,7 @@ class Schedule:
     - steps below ``start`` are dense;
     - at step t of [start, freeze) masks have the fraction
       ``1 - (1 - (t - start) / (freeze - start)) ** power`` of their final sparsity,
-      and are drawn anew at ``start`` and each ``update_every`` steps after it;
+      and are drawn again at ``start`` and each ``update_every`` steps after it;
     - at ``freeze`` the final masks are drawn; they stay for all later steps.
 
     Args:

@@ -265,7 +265,7 @@ class Sparsifier(abc.ABC):
 
     @abc.abstractmethod
     def _take_magnitudes(self) -> dict[str, npt.NDArray[Any]]:
-        """``{layer: [H, W]}``, mean magnitudes since the last call; and begin anew."""
+        """``{layer: [H, W]}``, mean magnitudes since the last call; which it resets."""
 
     @abc.abstractmethod
     def _magnitude_state(self) -> Any:
