@@ -43,8 +43,7 @@ class Run:
         sparsity: share of masked pixels in each masked layer at the end.
         width: channels of the first layer.
         size: height and width of the pictures that the network sees.
-        mask_source: see `ActivationSparsifier`; or "lattice", see `lattice_masks`: these are there
-            from the first step.
+        mask_source: see `ActivationSparsifier`.
         freeze_from: share of the run from which masks stay; 1.0: until the end they change.
         start: name of the run in `trained/` whose weights it goes on from; none: random weights.
         penalty: on activations, one of PENALTIES; none: no penalty.

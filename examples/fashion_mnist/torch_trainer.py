@@ -10,7 +10,7 @@ from torch import nn
 from examples.fashion_mnist.data import BATCH, batches, pictures
 from examples.fashion_mnist.networks import NETWORKS
 from examples.fashion_mnist.runs import PENALTIES, Run
-from tflite_sparse.masks import MaskSet, lattice_masks
+from tflite_sparse.masks import MaskSet
 from tflite_sparse.torch import (
     ActivationRegularizer,
     ActivationSparsifier,
@@ -64,14 +64,11 @@ class TorchTrainer:
             total,
             dense_until=0.0 if run.start else 0.1,
             freeze_from=0.0 if run.start else run.freeze_from,
-            mask_source="propagated" if run.mask_source == "lattice" else run.mask_source,
+            mask_source=run.mask_source,
             seed=run.seed,
         )
         if run.start and (TRAINED / run.start / "masks.npz").exists():
             self.sparsifier.set_masks(MaskSet.load(TRAINED / run.start / "masks.npz"))
-        elif run.mask_source == "lattice":
-            shapes = {name: mask.shape for name, mask in self.sparsifier.masks().items()}
-            self.sparsifier.set_masks(lattice_masks(shapes, run.size, run.sparsity, run.seed))
         # One pass over the activations instead of ten.
         self._step = torch.compile(self.model) if run.penalty else self.model
         self._stateful = {
