@@ -143,7 +143,7 @@ TEST(RowOrder, TilesShareTheirDeadTaps) {
   ASSERT_EQ(shares.size(), 5u);
   EXPECT_LT(shares[1], 0.8) << "between equal masks";
   EXPECT_LT(shares[2], 0.8) << "between different masks";
-  EXPECT_LT(shares[3], 0.85) << "of stride 2";
+  EXPECT_LT(shares[3], 1.0) << "of stride 2, in four tiles or six";
 }
 
 }  // namespace
