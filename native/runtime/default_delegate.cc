@@ -31,6 +31,7 @@ struct Variable {
 constexpr char kThreadsVariable[] = "TFLITE_SPARSE_NUM_THREADS";
 constexpr Variable kVariables[] = {
     {"TFLITE_SPARSE_MODE", "mode"},
+    {"TFLITE_SPARSE_SKIP_ZEROS", "skip_zeros"},
     {"TFLITE_SPARSE_INT8", "int8"},
     {"TFLITE_SPARSE_PROFILE", "profile"},
     {kThreadsVariable, "num_threads"},

@@ -8,8 +8,8 @@
 //
 // Environment:
 //
-//   TFLITE_SPARSE_MODE, TFLITE_SPARSE_INT8, TFLITE_SPARSE_PROFILE,
-//   TFLITE_SPARSE_NUM_THREADS
+//   TFLITE_SPARSE_MODE, TFLITE_SPARSE_SKIP_ZEROS, TFLITE_SPARSE_INT8,
+//   TFLITE_SPARSE_PROFILE, TFLITE_SPARSE_NUM_THREADS
 //       options of the default delegate, with the values that tflite_sparse.h
 //       lists. With a bad value, TfLiteInterpreterCreate returns NULL and says
 //       on standard error which value it is and what is allowed.

@@ -64,8 +64,8 @@ struct Product {
   float float_max = 0;
   std::int32_t min = 0;
   std::int32_t max = 0;
-  // Whether the sum is multiplied by multiplier * 2^(exponent - 31) of its row,
-  // rounded as TFLite's MultiplyByQuantizedMultiplier does.
+  // Whether the sum is multiplied by multiplier * 2^(exponent - 31) of its row
+  // and rounded once, halves upwards.
   bool scaled = false;
   const std::int32_t* multipliers = nullptr;
   const int* exponents = nullptr;

@@ -108,7 +108,13 @@ def test_the_environment_has_the_options(built, run, picture, tmp_path, variable
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("MODE", "fast"), ("NUM_THREADS", "many"), ("INT8", "yes"), ("PROFILE", "2")],
+    [
+        ("MODE", "fast"),
+        ("SKIP_ZEROS", "often"),
+        ("NUM_THREADS", "many"),
+        ("INT8", "yes"),
+        ("PROFILE", "2"),
+    ],
 )
 def test_a_bad_value_is_an_error_that_names_it(built, run, picture, name, value):
     variable = f"TFLITE_SPARSE_{name}"
