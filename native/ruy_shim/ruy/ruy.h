@@ -1,7 +1,7 @@
 // The part of ruy's interface that TFLite's kernels use, implemented here: no
 // source of ruy is in Debian. Products run by the kernels of
-// native/ruy_shim/kernels.c. Integer products are rounded as ruy rounds them and
-// are the same on each processor, with any number of threads.
+// native/ruy_shim/kernels.c. Integer products are rounded as ruy rounds them
+// and are the same on each processor, with any number of threads.
 //
 // Unlike ruy, it never keeps a packed matrix from one product to the next.
 
