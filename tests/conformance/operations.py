@@ -194,6 +194,14 @@ def depthwise_convolutions() -> Iterator[Case]:
             version=3 if form.startswith("int8") else 2,
             **of_layer(form),
         )
+    # The field is not used by TensorFlow Lite, which divides the channels.
+    yield Case(
+        "depthwise-wrong-multiplier",
+        "DEPTHWISE_CONV_2D",
+        (variable(1, 6, 8, 1), *weights((1, 3, 3, 8), 3, "float32")),
+        options("DepthwiseConv2D", strideH=1, strideW=1, depthMultiplier=1),
+        taken=False,
+    )
 
 
 def transposed_convolutions() -> Iterator[Case]:
