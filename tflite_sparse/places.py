@@ -53,8 +53,8 @@ class Node:
         pointwise: whether it is a 1 x 1 convolution.
         fused: the activation that a Keras layer applies by itself, such as ``"relu"``; ``""``
             if there is none.
-        function: of an activation: the function itself, applied to one array. None where running
-            it again would not repeat its result, as for dropout.
+        function: of an activation, and in PyTorch of a pooling: the function itself, applied to
+            one array. None where running it again would not repeat its result, as for dropout.
         in_place: whether its result is the tensor that it was given.
         runs: how often the layer runs in the whole pass.
         call: which of those runs this is, from 0.

@@ -48,10 +48,15 @@ _ACTIVATIONS = (
     *(nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout),
     *(ThresholdReLU, LearnableThresholdReLU),
 )
+_POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)
 _ACTIVATION_FUNCTIONS = {
     *("relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish"),
     *("hardswish", "hardtanh", "tanh", "sigmoid", "hardsigmoid", "softplus", "softsign"),
     *("logsigmoid", "threshold", "clamp", "clip", "dropout", "dropout2d"),
+}
+_POOLING_FUNCTIONS = {
+    *("max_pool2d", "avg_pool2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"),
+    *("mean", "amax"),
 }
 
 
@@ -163,8 +168,14 @@ class _Recorder(TorchFunctionMode):  # type: ignore[misc]
         result = func(*args, **kwargs)
         if inputs and tensors(result):
             node = Node(name, OTHER, name.strip("_"), inputs)
+
+            def again(value: torch.Tensor) -> Any:
+                return func(value, *args[1:], **kwargs)
+
             if node.operation in _ACTIVATION_FUNCTIONS and isinstance(args[0], torch.Tensor):
-                self._activation(node, lambda value: func(value, *args[1:], **kwargs), args[0])
+                self._activation(node, again, args[0])
+            elif node.operation in _POOLING_FUNCTIONS:
+                node.function = again
             elif node.operation in {"add", "iadd", "radd"}:
                 node.kind = ADD
             elif name in {"batch_norm", "instance_norm"}:
@@ -207,6 +218,8 @@ class _Recorder(TorchFunctionMode):  # type: ignore[misc]
         )
         if isinstance(module, _ACTIVATIONS):
             self._activation(node, module.forward, inputs[0])
+        elif isinstance(module, _POOLINGS):
+            node.function = module.forward
         self._add(node, tensors(inputs), output)
 
     def _activation(
