@@ -94,7 +94,8 @@ class SparsityReport:
         zero_layers: one entry per convolution and fully connected operator.
         arena_bytes: memory of the intermediate tensors.
         sparsity_bytes: memory of the tables that skipping masked pixels needs.
-        list_bytes: part of `arena_bytes` that lists of nonzero activations need.
+        list_bytes: memory that skipping zeros needs: lists and sums, a part of `arena_bytes`,
+            and tables of windows.
     """
 
     version: str

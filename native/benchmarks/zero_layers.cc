@@ -4,38 +4,46 @@
 //   zero_layers [LAYER [ZEROS...]]
 //   zero_layers --costs
 //
-// LAYER is SIZExCHANNELSxOUTPUTSxKERNEL, such as 28x128x128x3; without one, the
-// layers of ResNets and a large fully connected one. ZEROS are shares of zeros
-// (0.5 0.65 0.8). Prints, per layer and share, upstream's speed and how many
-// times as fast ours is, finding the zeros included: medians of interleaved
-// runs. Ends with status 1 if an output differs.
+// LAYER is SIZExCHANNELSxOUTPUTSxKERNEL or that with xSTRIDE, such as
+// 28x128x128x3; without one, the layers of ResNets, narrow ones, and a large
+// fully connected one. ZEROS are shares of zeros (0.5 0.65 0.8). Prints, per
+// layer and share, upstream's speed and how many times as fast ours is, finding
+// the zeros included: with lists, and spread to their readers. Medians of
+// interleaved runs. Ends with status 1 if an output differs.
 //
-// --costs prints, per instruction set, what native/engine/costs.c holds for it:
-// the last seven numbers of its line, fitted to all layers.
+// --costs prints, per instruction set, the end of its line in
+// native/engine/costs.c, fitted to all layers.
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "native/benchmarks/zero_costs.h"
 #include "native/engine/zeros/nonzero-block.h"
+#include "native/engine/zeros/nonzero-spread.h"
+#include "xnnpack.h"
 #include "xnnpack/common.h"
 #include "xnnpack/gemm.h"
 #include "xnnpack/hardware-config.h"
 #include "xnnpack/igemm.h"
 #include "xnnpack/pack.h"
 
+namespace tflite_sparse::benchmarks {
 namespace {
 
 constexpr int kRuns = 11;
+// As in native/engine/zero-product.c.
 constexpr size_t kRowsPerBlock = 128;
+constexpr size_t kRowsPerSpreadBlock = 1024;
+constexpr size_t kCachesOfSpreadWeights = 2;
 constexpr size_t kCacheBytes = 48 * 1024;
 
 struct Layer {
@@ -43,6 +51,7 @@ struct Layer {
   size_t channels;
   size_t outputs;
   size_t kernel;
+  size_t stride = 1;
 };
 
 // Upstream's kernels for one instruction set, and ours.
@@ -57,12 +66,20 @@ struct InstructionSet {
   xnn_f32_igemm_minmax_ukernel_fn igemm;
 };
 
-std::vector<InstructionSet> InstructionSets() {
+// Those that a layer of so many outputs runs in, for each instruction set.
+std::vector<InstructionSet> InstructionSets(size_t outputs) {
   std::vector<InstructionSet> sets;
   const xnn_hardware_config* hardware = xnn_init_hardware_config();
   (void)hardware;
+  (void)outputs;
 #if XNN_ARCH_X86_64
-  if (hardware->use_x86_avx512f) {
+  if (hardware->use_x86_avx512f && outputs <= 16) {
+    sets.push_back({"AVX-512", &kNonzeroAvx512fx16,
+                    nonzero_list_for_this_machine(), 7,
+                    xnn_f32_gemm_minmax_ukernel_7x16__avx512f_broadcast,
+                    xnn_f32_gemm_minmax_ukernel_1x16__avx512f_broadcast,
+                    xnn_f32_igemm_minmax_ukernel_7x16__avx512f_broadcast});
+  } else if (hardware->use_x86_avx512f) {
     sets.push_back({"AVX-512", &kNonzeroAvx512fx32,
                     nonzero_list_for_this_machine(), 7,
                     xnn_f32_gemm_minmax_ukernel_7x32__avx512f_broadcast,
@@ -116,27 +133,16 @@ double Milliseconds(const F& run) {
   return time.count();
 }
 
-// One measurement: what was done, and how long it took in nanoseconds.
-struct Sample {
-  bool is_indirect;
-  // Channels of rows that the dense kernel multiplied; values that were looked
-  // at; what skipping zeros had to do.
-  double dense_channels;
-  double values;
-  nonzero_block_work work;
-  // Outputs, in sixteens.
-  double outputs;
-  double dense_time;
-  double sparse_time;
-};
-
 bool Measure(const InstructionSet& set, const Layer& layer,
-             const std::vector<double>& shares, std::vector<Sample>* samples) {
+             const std::vector<double>& shares,
+             std::vector<ZeroSample>* samples) {
   std::mt19937 random(1);
   std::uniform_real_distribution<float> uniform(0, 1);
   const size_t nr = set.kernels->nr;
   const size_t taps = layer.kernel * layer.kernel;
-  const size_t pixels = layer.size * layer.size;
+  const size_t inputs = layer.size * layer.size;
+  const size_t side = (layer.size + layer.stride - 1) / layer.stride;
+  const size_t pixels = side * side;
   const size_t mr = pixels == 1 ? 1 : set.mr;
   const size_t blocks = (layer.outputs + nr - 1) / nr;
 
@@ -151,7 +157,7 @@ bool Measure(const InstructionSet& set, const Layer& layer,
                            filter.data(), bias.data(), nullptr, weights.get(),
                            0, nullptr);
 
-  Buffer<float> input(pixels * layer.channels);
+  Buffer<float> input(inputs * layer.channels);
   Buffer<float> zero(layer.channels);
   std::vector<const void*> pointers((pixels + mr) * taps);
   const auto size = static_cast<long>(layer.size);
@@ -159,8 +165,12 @@ bool Measure(const InstructionSet& set, const Layer& layer,
     const auto pixel = static_cast<long>(std::min(r, pixels - 1));
     for (size_t t = 0; t < taps; t++) {
       const auto pad = static_cast<long>(layer.kernel / 2);
-      const long y = pixel / size + static_cast<long>(t / layer.kernel) - pad;
-      const long x = pixel % size + static_cast<long>(t % layer.kernel) - pad;
+      const auto width = static_cast<long>(side);
+      const auto stride = static_cast<long>(layer.stride);
+      const long y =
+          pixel / width * stride + static_cast<long>(t / layer.kernel) - pad;
+      const long x =
+          pixel % width * stride + static_cast<long>(t % layer.kernel) - pad;
       const bool inside = y >= 0 && x >= 0 && y < size && x < size;
       pointers[r / mr * mr * taps + t * mr + r % mr] =
           inside
@@ -175,10 +185,11 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   Buffer<float> expected((pixels + mr) * layer.outputs);
   Buffer<float> actual((pixels + mr) * layer.outputs);
   const size_t row_bytes = layer.outputs * sizeof(float);
+  const bool is_gemm = taps == 1 && layer.stride == 1;
   const auto dense = [&] {
     for (size_t r = 0; r < pixels; r += mr) {
       const size_t rows = std::min(mr, pixels - r);
-      if (taps == 1) {
+      if (is_gemm) {
         (mr == 1 ? set.gemm_row : set.gemm)(
             rows, layer.outputs, layer.channels * sizeof(float),
             input.get() + r * layer.channels, layer.channels * sizeof(float),
@@ -204,11 +215,11 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   gemm.min = params.scalar.min;
   gemm.max = params.scalar.max;
   nonzero_gemm_lay_out_lists(&gemm, pixels, kCacheBytes);
-  Buffer<uint8_t> lists(pixels * gemm.lists_bytes);
+  Buffer<uint8_t> lists(inputs * gemm.lists_bytes);
   nonzero_input rows = {};
   rows.rows = input.get();
   rows.row_bytes = layer.channels * sizeof(float);
-  rows.pointers = taps == 1 ? nullptr : pointers.data();
+  rows.pointers = is_gemm ? nullptr : pointers.data();
   rows.tile_rows = mr;
   rows.zero = zero.get();
   rows.lists = lists.get();
@@ -218,9 +229,9 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   Buffer<uint8_t> scratch(
       nonzero_block_scratch_bytes(&gemm, kRowsPerBlock, layer.outputs));
   nonzero_block_work done = {};
-  const auto sparse = [&] {
+  const auto listed = [&] {
     done = {};
-    for (size_t p = 0; taps != 1 && p < pixels; p++) {
+    for (size_t p = 0; taps != 1 && p < inputs; p++) {
       nonzero_lists_make(&gemm, input.get() + p * layer.channels,
                          lists.get() + p * gemm.lists_bytes);
     }
@@ -236,108 +247,114 @@ bool Measure(const InstructionSet& set, const Layer& layer,
     }
   };
 
+  std::vector<uint32_t> pixel_under_tap(pixels * taps);
+  for (size_t r = 0; r < pixels; r++) {
+    for (size_t t = 0; t < taps; t++) {
+      const auto* row = static_cast<const float*>(
+          pointers[r / mr * mr * taps + t * mr + r % mr]);
+      pixel_under_tap[r * taps + t] =
+          row == zero.get()
+              ? NONZERO_NO_PIXEL
+              : static_cast<uint32_t>((row - input.get()) /
+                                      static_cast<long>(layer.channels));
+    }
+  }
+  const bool can_spread =
+      taps > 1 && taps * layer.channels * nr * sizeof(float) <=
+                      kCachesOfSpreadWeights * kCacheBytes;
+  std::vector<nonzero_readers> readers;
+  for (size_t r = 0; can_spread && r < pixels; r += kRowsPerSpreadBlock) {
+    readers.emplace_back();
+    if (!nonzero_readers_find(&gemm, &pixel_under_tap[r * taps],
+                              std::min(kRowsPerSpreadBlock, pixels - r),
+                              nullptr, &readers.back())) {
+      std::fprintf(stderr, "zero_layers: out of memory\n");
+      std::exit(2);
+    }
+  }
+  Buffer<uint8_t> sums(
+      nonzero_spread_scratch_bytes(&gemm, kRowsPerSpreadBlock));
+  Buffer<float> spread_actual((pixels + mr) * layer.outputs);
+  const nonzero_output spread_output = {spread_actual.get(), row_bytes,
+                                        nullptr};
+  const auto spread = [&] {
+    for (size_t b = 0; b < readers.size(); b++) {
+      nonzero_spread_run(&gemm, &readers[b], &rows, &spread_output,
+                         b * kRowsPerSpreadBlock, 0, layer.outputs, sums.get());
+    }
+  };
+
   bool equal = true;
-  std::printf("%-8s %2zux%-2zu %4zu->%-4zu %zux%zu ", set.name, layer.size,
+  std::printf("%-8s %2zux%-2zu %4zu->%-4zu %zux%zu/%zu ", set.name, layer.size,
               layer.size, layer.channels, layer.outputs, layer.kernel,
-              layer.kernel);
+              layer.kernel, layer.stride);
   for (const double share : shares) {
-    for (size_t i = 0; i < pixels * layer.channels; i++) {
-      input[i] = uniform(random) < share ? 0.0f : uniform(random);
-    }
     std::vector<double> dense_times;
-    std::vector<double> sparse_times;
-    for (int run = 0; run < kRuns; run++) {
-      dense_times.push_back(Milliseconds(dense));
-      sparse_times.push_back(Milliseconds(sparse));
-    }
+    std::vector<double> listed_times;
+    std::vector<double> spread_times;
     size_t differences = 0;
-    for (size_t i = 0; i < pixels * layer.outputs; i++) {
-      differences += expected[i] != actual[i];
+    for (int run = 0; run < kRuns; run++) {
+      // Other values each time: the processor would learn where lists end.
+      for (size_t i = 0; i < inputs * layer.channels; i++) {
+        input[i] = uniform(random) < share ? 0.0f : uniform(random);
+      }
+      dense_times.push_back(Milliseconds(dense));
+      listed_times.push_back(Milliseconds(listed));
+      spread_times.push_back(Milliseconds(spread));
+      for (size_t i = 0; i < pixels * layer.outputs; i++) {
+        differences += expected[i] != actual[i];
+        differences += can_spread && expected[i] != spread_actual[i];
+      }
     }
     equal = equal && differences == 0;
     const double time = Median(dense_times);
-    samples->push_back({taps > 1,
-                        static_cast<double>(pixels * taps * layer.channels),
-                        static_cast<double>(pixels * layer.channels), done,
-                        static_cast<double>(blocks * nr) / 16, time * 1e6,
-                        Median(sparse_times) * 1e6});
-    std::printf("| %2.0f%% %6.1f GFLOP/s %5.2fx, %zu differ ", share * 100,
-                2e-6 *
-                    static_cast<double>(pixels * layer.outputs * taps *
-                                        layer.channels) /
-                    time,
-                time / Median(sparse_times), differences);
+    ZeroSample sample = {};
+    sample.dense_kernel = is_gemm                  ? DenseKernel::kGemm
+                          : set.kernels->is_narrow ? DenseKernel::kNarrow
+                                                   : DenseKernel::kIndirect;
+    sample.dense_channels = static_cast<double>(pixels * taps * layer.channels);
+    sample.outputs = static_cast<double>(blocks * nr) / 16;
+    sample.dense_time = time * 1e6;
+    sample.values = static_cast<double>(inputs * layer.channels);
+    sample.visits = static_cast<double>(done.num_visits);
+    sample.nonzeros = static_cast<double>(done.num_nonzeros);
+    sample.listed_time = Median(listed_times) * 1e6;
+    for (const nonzero_readers& block : readers) {
+      sample.sources += static_cast<double>(block.num_sources * blocks);
+      sample.readers +=
+          static_cast<double>(block.num_live_taps) * sample.outputs;
+    }
+    const double nonzeros = (1 - share) * static_cast<double>(layer.channels);
+    sample.source_nonzeros = sample.sources * nonzeros;
+    sample.products = sample.readers * nonzeros;
+    sample.spread_time = can_spread ? Median(spread_times) * 1e6 : 0;
+    samples->push_back(sample);
+    std::printf("| %2.0f%% %6.1f GFLOP/s %5.2fx ", share * 100,
+                2e-6 * sample.dense_channels *
+                    static_cast<double>(layer.outputs) / time,
+                time / Median(listed_times));
+    if (can_spread) {
+      std::printf("%5.2fx, ", time / Median(spread_times));
+    }
+    std::printf("%zu differ ", differences);
   }
   std::printf("\n");
   std::fflush(stdout);
+  for (nonzero_readers& block : readers) {
+    nonzero_readers_release(&block);
+  }
   return equal;
 }
 
-// Time of a dense multiply per channel of a row and 16 outputs in the fastest
-// layer: the engine's loops keep weights in cache in the others, too.
-double DenseCost(const std::vector<Sample>& samples, bool is_indirect) {
-  double least = std::numeric_limits<double>::infinity();
-  for (const Sample& sample : samples) {
-    if (sample.is_indirect == is_indirect) {
-      least = std::min(
-          least, sample.dense_time / (sample.dense_channels * sample.outputs));
-    }
-  }
-  return least;
-}
-
-// Costs of a nonzero, of it per 16 outputs, of a list, of it per 16 outputs and
-// of a value that together explain the times best: least squares of relative
-// errors, by coordinate descent, as none can be negative.
-std::array<double, 5> SparseCosts(const std::vector<Sample>& samples) {
-  std::array<double, 5> costs = {};
-  const auto features = [](const Sample& sample) {
-    const auto nonzeros = static_cast<double>(sample.work.num_nonzeros);
-    const auto visits = static_cast<double>(sample.work.num_visits);
-    return std::array<double, 5>{nonzeros / sample.sparse_time,
-                                 nonzeros * sample.outputs / sample.sparse_time,
-                                 visits / sample.sparse_time,
-                                 visits * sample.outputs / sample.sparse_time,
-                                 sample.values / sample.sparse_time};
-  };
-  for (int round = 0; round < 20000; round++) {
-    for (size_t c = 0; c < costs.size(); c++) {
-      double numerator = 0;
-      double denominator = 0;
-      for (const Sample& sample : samples) {
-        const std::array<double, 5> x = features(sample);
-        double rest = 1;
-        for (size_t i = 0; i < costs.size(); i++) {
-          rest -= i == c ? 0 : costs[i] * x[i];
-        }
-        numerator += rest * x[c];
-        denominator += x[c] * x[c];
-      }
-      costs[c] = std::max(0.0, numerator / denominator);
-    }
-  }
-  return costs;
-}
-
-// In picoseconds, in the order of native/engine/costs.c.
-void PrintCosts(const InstructionSet& set, const std::vector<Sample>& samples) {
-  std::printf("%s: %.0f, %.0f", set.name, 1e3 * DenseCost(samples, false),
-              1e3 * DenseCost(samples, true));
-  for (const double cost : SparseCosts(samples)) {
-    std::printf(", %.0f", 1e3 * cost);
-  }
-  std::printf("\n");
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
+int Main(int argc, char** argv) {
   std::vector<Layer> layers = {
       {56, 64, 64, 3},    {28, 128, 128, 3},  {14, 256, 256, 3},
       {7, 512, 512, 3},   {56, 64, 64, 1},    {56, 64, 256, 1},
       {56, 256, 64, 1},   {28, 128, 512, 1},  {28, 512, 128, 1},
       {14, 256, 1024, 1}, {14, 1024, 256, 1}, {7, 512, 2048, 1},
-      {7, 2048, 512, 1},  {1, 4096, 4096, 1}};
+      {7, 2048, 512, 1},  {28, 16, 16, 3},    {56, 16, 32, 3, 2},
+      {28, 32, 32, 3},    {28, 32, 64, 3, 2}, {14, 64, 64, 3},
+      {28, 32, 32, 1},    {1, 4096, 4096, 1}};
   std::vector<double> shares = {0.5, 0.65, 0.8};
   const bool fits_costs = argc > 1 && std::strcmp(argv[1], "--costs") == 0;
   if (fits_costs) {
@@ -346,10 +363,11 @@ int main(int argc, char** argv) {
     shares = {0.2, 0.5, 0.8, 0.95};
   } else if (argc > 1) {
     Layer layer;
-    if (std::sscanf(argv[1], "%zux%zux%zux%zu", &layer.size, &layer.channels,
-                    &layer.outputs, &layer.kernel) != 4) {
+    if (std::sscanf(argv[1], "%zux%zux%zux%zux%zu", &layer.size,
+                    &layer.channels, &layer.outputs, &layer.kernel,
+                    &layer.stride) < 4) {
       std::fprintf(stderr,
-                   "usage: zero_layers [SIZExCHANNELSxOUTPUTSxKERNEL "
+                   "usage: zero_layers [SIZExCHANNELSxOUTPUTSxKERNEL[xSTRIDE] "
                    "[ZEROS...]]\n");
       return 2;
     }
@@ -361,15 +379,28 @@ int main(int argc, char** argv) {
       shares.push_back(std::atof(argv[i]));
     }
   }
+  if (xnn_initialize(nullptr) != xnn_status_success) {
+    std::fprintf(stderr, "zero_layers: XNNPACK does not run here\n");
+    return 2;
+  }
   bool equal = true;
-  for (const InstructionSet& set : InstructionSets()) {
-    std::vector<Sample> samples;
-    for (const Layer& layer : layers) {
-      equal = Measure(set, layer, shares, &samples) && equal;
+  std::map<std::string, std::vector<ZeroSample>> samples;
+  for (const Layer& layer : layers) {
+    for (const InstructionSet& set : InstructionSets(layer.outputs)) {
+      equal = Measure(set, layer, shares, &samples[set.name]) && equal;
     }
+  }
+  for (const auto& [name, measured] : samples) {
     if (fits_costs) {
-      PrintCosts(set, samples);
+      std::printf("%s: %s\n", name.c_str(), ZeroCosts(measured).c_str());
     }
   }
   return equal ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace tflite_sparse::benchmarks
+
+int main(int argc, char** argv) {
+  return tflite_sparse::benchmarks::Main(argc, argv);
 }

@@ -62,7 +62,8 @@ const char* tflite_sparse_version(void);
 //           with the reason if it is not zeros; zeros, the mean share of zeros
 //           in its input as far as it was looked at, null if it never was
 //   arena_bytes, sparsity_bytes, list_bytes  memory for activations, for the
-//           masks, and, as a part of the first, for lists of nonzeros
+//           masks, and for skipping zeros: lists and sums, a part of the
+//           first, and tables
 //   profile [{op, layer, microseconds}] with profile=1, one for each of
 //           XNNPACK's operators in order: name, tensor that it writes, mean
 //           time of a run

@@ -25,16 +25,23 @@ struct costs {
   double depthwise_run;
   double most_live_taps;
   // Of products that skip zeros: one channel of one row for 16 outputs, in
-  // upstream's GEMM and indirect GEMM; a nonzero activation, on its own and for
-  // 16 outputs; a list that is visited, in the same way; a value that is looked
-  // at.
+  // upstream's GEMM, indirect GEMM, and that for few outputs; a nonzero
+  // activation, on its own and for 16 outputs; a list that is visited, in the
+  // same way; a value that is looked at. Of those that spread them: a nonzero
+  // activation, on its own and for 16 outputs; an input row, and 16 sums of an
+  // output that reads it.
   double dense_gemm;
   double dense_igemm;
+  double dense_narrow_igemm;
   double nonzero;
   double nonzero_outputs;
   double list;
   double list_outputs;
   double value;
+  double spread;
+  double spread_outputs;
+  double source;
+  double reader_outputs;
 };
 
 // x86-64: picoseconds on one core, by benchmarks/insertion_costs, the GEMM's on
@@ -42,19 +49,20 @@ struct costs {
 // without VNNI half of floating point, not measured. NEON: instructions on a
 // Cortex-A72 by benchmarks/aarch64_instructions, twice those of copies and
 // calls, which wait for memory; no board was measured.
-// Of zeros, in picoseconds: on x86-64 by hand, close to what
-// native/benchmarks:zero_layers --costs fits, which gives costs of a list or of
-// a nonzero activation on their own as 0; NEON from a model of the ports of a
+// Of zeros, from dense_gemm on, in picoseconds: on x86-64 what
+//   bazel run //native/benchmarks:zero_layers -- --costs
+// prints, the mean of three runs; NEON from a model of the ports of a
 // Cortex-A72.
 static const struct costs kCosts[instruction_set_count] = {
     [instruction_set_baseline] = {60, 30, 66, 37, 54000, 0.95, 1, 1, 1, 1, 1, 1,
-                                  1},
-    [instruction_set_neon] = {0.35, 0.17, 0.84, 0.9, 400, 0.95, 2500, 2500, 800,
-                              2800, 12000, 6000, 600},
-    [instruction_set_fma3] = {19.4, 9.7, 43, 27, 53000, 0.95, 310, 320, 120,
-                              360, 6000, 2500, 150},
-    [instruction_set_avx512f] = {9.3, 3.3, 32, 63, 57000, 0.95, 185, 250, 200,
-                                 230, 6000, 1500, 110},
+                                  1, 1, 1, 1, 1, 1},
+    [instruction_set_neon] = {0.35, 0.17, 0.84, 0.9, 400, 0.95, 2500, 2500,
+                              2500, 800, 2800, 12000, 6000, 600, 2000, 2800,
+                              27000, 5300},
+    [instruction_set_fma3] = {19.4, 9.7, 43, 27, 53000, 0.95, 308, 304, 304, 0,
+                              407, 2980, 2780, 286, 220, 437, 9000, 530},
+    [instruction_set_avx512f] = {9.3, 3.3, 32, 63, 57000, 0.95, 198, 252, 364,
+                                 120, 283, 3800, 1930, 333, 0, 332, 6200, 1000},
 };
 
 static const struct costs* costs_here(void) {
@@ -94,22 +102,42 @@ bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
   }
 }
 
-double most_nonzeros_that_pay(const struct zero_work* work) {
+static double dense_cost(const struct costs* costs,
+                         const struct zero_work* work) {
+  return work->num_taps * (double)work->num_channels *
+         ((double)work->num_outputs / 16) *
+         (!work->is_indirect ? costs->dense_gemm
+          : work->is_narrow  ? costs->dense_narrow_igemm
+                             : costs->dense_igemm);
+}
+
+double most_listed_nonzeros_that_pay(const struct zero_work* work) {
   const struct costs* costs = costs_here();
   const double outputs = (double)work->num_outputs / 16;
   const double channels = (double)work->num_channels;
   const double lists =
       (double)divide_round_up(work->num_channels, work->list_channels);
-  const double dense =
-      work->num_taps * channels * outputs *
-      (work->is_indirect ? costs->dense_igemm : costs->dense_gemm);
   const double fixed =
       channels * costs->value +
       work->num_taps * lists * (costs->list + outputs * costs->list_outputs);
   const double all_nonzeros =
       work->num_taps * channels *
       (costs->nonzero + outputs * costs->nonzero_outputs);
-  return (dense - fixed) / all_nonzeros;
+  return (dense_cost(costs, work) - fixed) / all_nonzeros;
+}
+
+double most_spread_nonzeros_that_pay(const struct zero_work* work) {
+  const struct costs* costs = costs_here();
+  const double outputs = (double)work->num_outputs / 16;
+  const double channels = (double)work->num_channels;
+  // Every block of weights has a visit of its own.
+  const double sources = work->num_sources * (double)work->num_blocks;
+  const double fixed = sources * costs->source +
+                       work->num_readers * outputs * costs->reader_outputs;
+  const double all_nonzeros =
+      channels * (sources * costs->spread +
+                  work->num_readers * outputs * costs->spread_outputs);
+  return (dense_cost(costs, work) - fixed) / all_nonzeros;
 }
 
 bool skipping_taps_pays(double share_of_live_taps) {

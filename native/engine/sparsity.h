@@ -96,7 +96,8 @@ size_t xnn_runtime_get_zero_layers(xnn_runtime_t runtime,
                                    struct xnn_zero_layer* layers,
                                    size_t capacity);
 
-// Bytes of the arena that an operator takes for lists and sums, at most.
+// Bytes that skipping zeros takes: of the arena for lists and sums, as much as
+// one operator needs at most, and for the tables of who reads which rows.
 size_t xnn_runtime_get_list_bytes(xnn_runtime_t runtime);
 
 // Chooses the mode for runtimes created later from this subgraph. A new

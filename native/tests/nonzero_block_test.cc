@@ -14,63 +14,13 @@
 #include "native/engine/zeros/nonzero-block.h"
 #include "native/engine/zeros/nonzero-gemm.h"
 #include "native/engine/zeros/nonzero-lists.h"
+#include "native/tests/nonzero.h"
 #include "xnnpack/hardware-config.h"
 
+namespace tflite_sparse::testing {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr uint32_t kSeed = 20261121;
-
-class Random {
- public:
-  explicit Random(uint32_t seed) : engine_(seed) {}
-
-  size_t Pick(size_t low, size_t high) {
-    return std::uniform_int_distribution<size_t>(low, high)(engine_);
-  }
-
-  float Uniform() {
-    return std::uniform_real_distribution<float>(-1, 1)(engine_);
-  }
-
-  // Zero with a probability, -0 among them, and now and then what is special.
-  float Activation(double share_of_zeros) {
-    if (std::uniform_real_distribution<double>(0, 1)(engine_) <
-        share_of_zeros) {
-      return Pick(0, 3) == 0 ? -0.0f : 0.0f;
-    }
-    switch (Pick(0, 199)) {
-      case 0:
-        return kInfinity;
-      case 1:
-        return kNaN;
-      case 2:
-      case 3:
-        return std::numeric_limits<float>::denorm_min();
-      default:
-        return Uniform();
-    }
-  }
-
- private:
-  std::mt19937 engine_;
-};
-
-struct Kernels {
-  const char* name;
-  const nonzero_kernels* kernels;
-};
-
-std::vector<Kernels> AllKernels() {
-#if defined(__x86_64__)
-  return {{"avx512f_x32", &kNonzeroAvx512fx32},
-          {"avx512f_x16", &kNonzeroAvx512fx16},
-          {"fma3_x16", &kNonzeroFma3x16}};
-#else
-  return {{"neon_x8", &kNonzeroNeonx8}};
-#endif
-}
 
 struct List {
   const char* name;
@@ -86,7 +36,7 @@ std::vector<List> AllLists() {
 #endif
 }
 
-bool Runs(nonzero_list_fn function) {
+bool RunsList(nonzero_list_fn function) {
 #if defined(__x86_64__)
   return function == nonzero_list_for_this_machine() ||
          (function == nonzero_list_avx2 &&
@@ -96,23 +46,13 @@ bool Runs(nonzero_list_fn function) {
 #endif
 }
 
-bool Runs(const nonzero_kernels* kernels) {
-#if defined(__x86_64__)
-  return kernels == &kNonzeroFma3x16
-             ? xnn_init_hardware_config()->use_x86_fma3
-             : xnn_init_hardware_config()->use_x86_avx512f;
-#else
-  return kernels == nonzero_kernels_for(kernels->nr);
-#endif
-}
-
 class NonzeroList : public ::testing::TestWithParam<List> {};
 
 TEST_P(NonzeroList, HasThePlacesOfWhatIsNotZeroInOrder) {
-  if (!Runs(GetParam().function)) {
+  if (!RunsList(GetParam().function)) {
     GTEST_SKIP() << "this processor cannot run " << GetParam().name;
   }
-  Random random(kSeed);
+  Activations random(kSeed);
   for (int round = 0; round < 2000; round++) {
     const size_t num_channels = random.Pick(1, NONZERO_LIST_MAX_CHANNELS);
     const double share = static_cast<double>(random.Pick(0, 4)) / 4;
@@ -143,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(Lists, NonzeroList, ::testing::ValuesIn(AllLists()),
 
 // A random product of rows, and what it should give.
 struct Product {
-  explicit Product(const nonzero_kernels* kernels, Random& random) {
+  explicit Product(const nonzero_kernels* kernels, Activations& random) {
     gemm.kernels = kernels;
     gemm.num_taps = std::vector<size_t>{1, 1, 2, 9, 25}[random.Pick(0, 4)];
     gemm.num_channels = random.Pick(1, gemm.num_taps == 1 ? 700 : 150);
@@ -244,12 +184,12 @@ TEST_P(NonzeroBlock, AddsWhatDenseLoopsAdd) {
   if (!Runs(GetParam().kernels)) {
     GTEST_SKIP() << "this processor cannot run " << GetParam().name;
   }
-  Random random(kSeed);
+  Activations random(kSeed);
   for (int round = 0; round < 150; round++) {
     Product product(GetParam().kernels, random);
     nonzero_gemm& gemm = product.gemm;
     for (const List& list : AllLists()) {
-      if (Runs(list.function)) {
+      if (RunsList(list.function)) {
         gemm.list = list.function;
       }
     }
@@ -333,3 +273,4 @@ INSTANTIATE_TEST_SUITE_P(Kernels, NonzeroBlock,
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
+}  // namespace tflite_sparse::testing

@@ -290,12 +290,26 @@ void nonzero_block_run(const struct nonzero_gemm* gemm,
       is_first = false;
     }
   }
-  for (size_t r = 0; r < num_rows; r++) {
-    const size_t row = row_start + r;
-    const size_t place = output->places == NULL ? row : output->places[row];
-    kernels->clamp(
-        scratch.sums + r * sums_row, num_outputs, gemm->min, gemm->max,
-        (float*)((uintptr_t)output->rows + place * output->row_bytes) +
-            output_start);
-  }
+  nonzero_write(gemm, scratch.sums, sums_row, output, row_start, num_rows,
+                output_start, num_outputs);
+}
+
+void nonzero_write(const struct nonzero_gemm* gemm, const float* sums,
+                   size_t sums_row, const struct nonzero_output* output,
+                   size_t row_start, size_t num_rows, size_t output_start,
+                   size_t num_outputs) {
+  const bool is_placed = output->places != NULL;
+  gemm->kernels->clamp(&(struct nonzero_clamping){
+      .sums = sums,
+      .sums_row = sums_row,
+      .num_rows = num_rows,
+      .count = num_outputs,
+      .min = gemm->min,
+      .max = gemm->max,
+      .output = (float*)((uintptr_t)output->rows +
+                         (is_placed ? 0 : row_start * output->row_bytes)) +
+                output_start,
+      .row_bytes = output->row_bytes,
+      .places = is_placed ? output->places + row_start : NULL,
+  });
 }

@@ -102,6 +102,13 @@ void nonzero_block_run(const struct nonzero_gemm* gemm,
                        size_t num_rows, size_t output_start, size_t num_outputs,
                        void* scratch);
 
+// Clamps the sums of these rows and outputs, `sums_row` floats from row to row,
+// and puts them where they belong.
+void nonzero_write(const struct nonzero_gemm* gemm, const float* sums,
+                   size_t sums_row, const struct nonzero_output* output,
+                   size_t row_start, size_t num_rows, size_t output_start,
+                   size_t num_outputs);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif

@@ -7,6 +7,7 @@
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_GEMM_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_GEMM_H_
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,19 +50,72 @@ struct nonzero_pass {
 
 typedef void (*nonzero_pass_fn)(const struct nonzero_pass* pass);
 
-// Writes `count` clamped sums.
-typedef void (*nonzero_clamp_fn)(const float* sums, size_t count, float min,
-                                 float max, float* output);
+// An output row that reads an input row: under which tap, and how many rows
+// from the source's.
+struct nonzero_reader {
+  uint16_t tap;
+  int16_t row;
+};
+
+// An input row and `count` outputs that read it, at most max_readers. Their
+// rows are counted from `sums_row`.
+struct nonzero_source {
+  uint32_t row;
+  uint32_t first_reader;
+  uint16_t sums_row;
+  uint16_t count;
+};
+
+// Computes NR sums of some output rows: bias, and the products of all nonzero
+// activations of the rows that they read.
+struct nonzero_spread {
+  size_t num_rows;
+  const struct nonzero_source* sources;
+  size_t num_sources;
+  const struct nonzero_reader* readers;
+  const void* rows;
+  size_t row_bytes;
+  size_t num_channels;
+  const float* bias;
+  // Of the first tap and channel, and floats from one tap to the next.
+  const float* weights;
+  size_t tap_stride;
+  float* sums;
+};
+
+typedef void (*nonzero_spread_fn)(const struct nonzero_spread* spread);
+
+// Clamped sums of rows.
+struct nonzero_clamping {
+  const float* sums;
+  size_t sums_row;
+  size_t num_rows;
+  // Of each row.
+  size_t count;
+  float min;
+  float max;
+  // Output row r is `row_bytes` times places[r] (NULL: r) further.
+  float* output;
+  size_t row_bytes;
+  const uint32_t* places;
+};
+
+typedef void (*nonzero_clamp_fn)(const struct nonzero_clamping* clamping);
 
 #define NONZERO_MAX_BLOCKS 8
 
 struct nonzero_kernels {
-  // Outputs of a block of packed weights.
+  // Outputs of a block of packed weights, and whether layers of more outputs
+  // have larger blocks.
   size_t nr;
+  bool is_narrow;
   // Most blocks of NR outputs that one pass takes, and the kernels for 1 to so
   // many.
   size_t max_blocks;
   nonzero_pass_fn pass[NONZERO_MAX_BLOCKS];
+  // Most readers that `spread` takes at once.
+  size_t max_readers;
+  nonzero_spread_fn spread;
   nonzero_clamp_fn clamp;
 };
 

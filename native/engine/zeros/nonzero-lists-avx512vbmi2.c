@@ -3,18 +3,7 @@
 #include <stdint.h>
 
 #include "native/engine/zeros/nonzero-lists.h"
-
-static uint64_t nonzero16(const float* values, __mmask16 exist) {
-  const __m512 x = _mm512_maskz_loadu_ps(exist, values);
-  return _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-}
-
-static uint64_t nonzero64(const float* values, uint64_t exist) {
-  return nonzero16(values, (__mmask16)exist) |
-         nonzero16(values + 16, (__mmask16)(exist >> 16)) << 16 |
-         nonzero16(values + 32, (__mmask16)(exist >> 32)) << 32 |
-         nonzero16(values + 48, (__mmask16)(exist >> 48)) << 48;
-}
+#include "native/engine/zeros/nonzero-set-avx512f.h"
 
 size_t nonzero_list_avx512vbmi2(const float* values, size_t num_channels,
                                 uint8_t* places) {
@@ -26,9 +15,8 @@ size_t nonzero_list_avx512vbmi2(const float* values, size_t num_channels,
   __m512i all = _mm512_loadu_si512(kCount);
   size_t count = 0;
   for (size_t c = 0; c < num_channels; c += 64) {
-    const uint64_t exist = _bzhi_u64(
-        UINT64_MAX, num_channels - c < 64 ? (uint32_t)(num_channels - c) : 64);
-    const uint64_t nonzero = nonzero64(values + c, exist);
+    const uint64_t nonzero =
+        nonzero_set(values + c, num_channels - c < 64 ? num_channels - c : 64);
     const uint64_t num_nonzero = (uint64_t)_mm_popcnt_u64(nonzero);
     // No more bytes than the list has: what follows may be another's.
     _mm512_mask_storeu_epi8(places + count,

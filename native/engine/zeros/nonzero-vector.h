@@ -4,7 +4,10 @@
 #define TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_VECTOR_H_
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include "native/engine/zeros/nonzero-gemm.h"
 
 typedef float VECTOR
     __attribute__((ext_vector_type(LANES), aligned(sizeof(float))));
@@ -20,8 +23,8 @@ static inline VECTOR clamp(VECTOR x, float min, float max) {
   return x > high ? high : x;
 }
 
-static inline void clamp_sums(const float* sums, size_t count, float min,
-                              float max, float* output) {
+static inline void clamp_row(const float* sums, size_t count, float min,
+                             float max, float* output) {
   size_t i = 0;
   for (; i + LANES <= count; i += LANES) {
     *(VECTOR*)(output + i) = clamp(*(const VECTOR*)(sums + i), min, max);
@@ -30,6 +33,16 @@ static inline void clamp_sums(const float* sums, size_t count, float min,
     // Sums go on to the end of a block; outputs do not.
     const VECTOR last = clamp(*(const VECTOR*)(sums + i), min, max);
     memcpy(output + i, &last, (count - i) * sizeof(float));
+  }
+}
+
+static void clamp_sums(const struct nonzero_clamping* clamping) {
+  for (size_t r = 0; r < clamping->num_rows; r++) {
+    const size_t place = clamping->places == NULL ? r : clamping->places[r];
+    clamp_row(
+        clamping->sums + r * clamping->sums_row, clamping->count, clamping->min,
+        clamping->max,
+        (float*)((uintptr_t)clamping->output + place * clamping->row_bytes));
   }
 }
 

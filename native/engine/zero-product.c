@@ -1,0 +1,344 @@
+#include "native/engine/zero-product.h"
+
+#include <cpuinfo.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "native/engine/costs.h"
+#include "native/engine/row-plan.h"
+#include "native/engine/row-set.h"
+#include "native/engine/row-state.h"
+#include "native/engine/window.h"
+#include "native/engine/zero-state.h"
+#include "native/engine/zeros/nonzero-block.h"
+#include "native/engine/zeros/nonzero-spread.h"
+#include "xnnpack/allocator.h"
+#include "xnnpack/log.h"
+#include "xnnpack/math.h"
+#include "xnnpack/microkernel-type.h"
+#include "xnnpack/operator.h"
+#include "xnnpack/subgraph.h"
+
+// Upstream's rule for how finely work is split between threads.
+static const size_t kTasksPerThread = 5;
+
+// Rows of a block: enough for each piece of weights that enters the first-level
+// cache; few enough for their sums to stay in the second-level one.
+static const size_t kRowsPerBlock = 128;
+static const size_t kFewestRowsPerBlock = 32;
+static const size_t kOutputsPerTask = 512;
+
+// Of spread products: sums stay in the second-level cache; the input rows that
+// two blocks read are visited twice.
+static const size_t kRowsPerSpreadBlock = 1024;
+static const size_t kFewestRowsPerSpreadBlock = 128;
+
+// Their weights for NR outputs pass once per input row: in so many times the
+// first-level cache at most.
+static const size_t kCachesOfSpreadWeights = 2;
+
+// A first-level cache that cpuinfo does not know.
+static const size_t kUnknownCache = 32 * 1024;
+
+const char* zero_product_obstacle(const struct xnn_operator* op) {
+  if (op->type != xnn_operator_type_convolution_nhwc_f32 &&
+      op->type != xnn_operator_type_fully_connected_nc_f32) {
+    return "its values are not float32";
+  }
+  size_t nr, kr, sr;
+  switch (op->ukernel.type) {
+    case xnn_microkernel_type_gemm:
+      nr = op->ukernel.gemm.nr;
+      kr = op->ukernel.gemm.kr;
+      sr = op->ukernel.gemm.sr;
+      break;
+    case xnn_microkernel_type_igemm:
+      nr = op->ukernel.igemm.nr;
+      kr = op->ukernel.igemm.kr;
+      sr = op->ukernel.igemm.sr;
+      break;
+    default:
+      return "each output channel reads one input channel";
+  }
+  if (kr != 1 || sr != 1 || nonzero_kernels_for(nr) == NULL) {
+    return "this machine has no kernel for its weights";
+  }
+  return op->group_input_channels > NONZERO_MAX_CHANNELS
+             ? "it has too many input channels"
+             : NULL;
+}
+
+static size_t num_taps(const struct xnn_operator* op) {
+  return zero_is_gemm(op) ? 1 : op->context.igemm.igemm.ks;
+}
+
+const float* zero_product_weights(const struct xnn_operator* op, size_t group) {
+  const size_t stride = zero_is_gemm(op) ? op->context.gemm.gemm.gemm.gw_stride
+                                         : op->context.igemm.igemm.gw_stride;
+  const void* weights = zero_is_gemm(op) ? op->context.gemm.gemm.gemm.packed_w
+                                         : op->context.igemm.igemm.packed_w;
+  return zero_at(weights, group * stride);
+}
+
+bool zero_product_has_finite_weights(const struct zero_skipping* skipping) {
+  const struct xnn_operator* op = skipping->op;
+  const struct nonzero_gemm* gemm = &skipping->gemm;
+  const size_t nr = gemm->kernels->nr;
+  for (size_t group = 0; group < skipping->num_groups; group++) {
+    const float* row = zero_product_weights(op, group);
+    for (size_t n = 0; n < gemm->num_outputs; n += nr) {
+      const size_t outputs = min(nr, gemm->num_outputs - n);
+      for (size_t k = 0; k <= gemm->num_taps * gemm->num_channels; k++) {
+        // All that is finite times zero is zero.
+        float sum = 0.0f;
+        for (size_t i = 0; i < outputs; i++) {
+          sum += row[i] * 0.0f;
+        }
+        if (sum != 0.0f) {
+          return false;
+        }
+        row += nr;
+      }
+    }
+  }
+  return true;
+}
+
+static size_t cache_bytes(void) {
+  const struct cpuinfo_cache* cache =
+      cpuinfo_initialize() && cpuinfo_get_l1d_caches_count() != 0
+          ? cpuinfo_get_l1d_cache(0)
+          : NULL;
+  return cache == NULL || cache->size == 0 ? kUnknownCache : cache->size;
+}
+
+size_t zero_product_tile_rows(const struct xnn_operator* op) {
+  const struct igemm_context* igemm = &op->context.igemm.igemm;
+  return zero_is_gemm(op) ? op->ukernel.gemm.mr
+                          : igemm->ks_scaled / (igemm->ks * sizeof(void*));
+}
+
+static size_t equal_parts(size_t total, size_t most, size_t multiple_of) {
+  const size_t parts = divide_round_up(total, most);
+  return round_up(divide_round_up(total, parts), multiple_of);
+}
+
+// Taps that the dense kernel visits.
+static double taps_of_all(const struct xnn_operator* op) {
+  const size_t taps = num_taps(op);
+  if (op->row_state == NULL || op->row_state->kernel == NULL) {
+    return (double)taps;
+  }
+  const size_t num_tiles = divide_round_up(
+      row_plan_computed_rows(op->row_state->plan), zero_product_tile_rows(op));
+  size_t live = 0;
+  for (size_t tile = 0; tile < num_tiles; tile++) {
+    live += (size_t)__builtin_popcountll(op->row_state->live_taps[tile]);
+  }
+  return (double)live / (double)num_tiles;
+}
+
+void zero_product_describe(struct zero_skipping* skipping,
+                           const struct xnn_value* input) {
+  const struct xnn_operator* op = skipping->op;
+  const struct row_plan* plan = zero_plan_of(op);
+  // Fully connected operators have none.
+  skipping->num_groups = max(op->groups, 1);
+  skipping->row_bytes = op->input_pixel_stride * sizeof(float);
+  skipping->num_stored_rows =
+      xnn_shape_multiply_all_dims(&input->shape) / op->input_pixel_stride;
+  if (zero_is_gemm(op)) {
+    skipping->num_batches = 1;
+    skipping->num_rows = skipping->num_stored_rows;
+  } else {
+    skipping->num_batches = input->shape.dim[0];
+    skipping->num_rows = plan != NULL ? row_plan_computed_rows(plan)
+                                      : op->output_height * op->output_width;
+  }
+  struct nonzero_gemm* gemm = &skipping->gemm;
+  const size_t nr =
+      zero_is_gemm(op) ? op->ukernel.gemm.nr : op->ukernel.igemm.nr;
+  const union xnn_f32_minmax_params* params =
+      zero_is_gemm(op) ? &op->context.gemm.gemm.gemm.params.f32
+                       : &op->context.igemm.igemm.params.f32;
+  *gemm = (struct nonzero_gemm){
+      .kernels = nonzero_kernels_for(nr),
+      .list = nonzero_list_for_this_machine(),
+      .num_taps = num_taps(op),
+      .num_channels = op->group_input_channels,
+      .num_outputs = op->group_output_channels,
+      .min = params->scalar.min,
+      .max = params->scalar.max,
+  };
+  nonzero_gemm_lay_out_lists(gemm, skipping->num_rows, cache_bytes());
+}
+
+// Of products whose lists are multiplied.
+static void cut_lists(struct zero_skipping* skipping, size_t num_threads) {
+  const struct nonzero_gemm* gemm = &skipping->gemm;
+  const size_t mr = zero_product_tile_rows(skipping->op);
+  const size_t pass = gemm->kernels->nr * gemm->kernels->max_blocks;
+  const size_t num_products = skipping->num_batches * skipping->num_groups;
+  size_t rows = kRowsPerBlock;
+  size_t outputs = max(kOutputsPerTask / pass, 1) * pass;
+  if (num_threads > 1) {
+    const size_t num_tasks = num_threads * kTasksPerThread;
+    const size_t fewest_blocks = divide_round_up(
+        num_tasks, num_products * divide_round_up(gemm->num_outputs, outputs));
+    rows = min(rows, max(kFewestRowsPerBlock,
+                         divide_round_up(skipping->num_rows, fewest_blocks)));
+    const size_t num_blocks =
+        num_products * divide_round_up(skipping->num_rows, rows);
+    const size_t fewest_parts = divide_round_up(num_tasks, num_blocks);
+    outputs = min(outputs,
+                  max(divide_round_up(gemm->num_outputs, fewest_parts), pass));
+  }
+  skipping->rows_per_block = equal_parts(skipping->num_rows, rows, mr);
+  skipping->outputs_per_task =
+      equal_parts(gemm->num_outputs, outputs, gemm->kernels->nr);
+  if (gemm->num_taps == 1) {
+    // Lists of a block's rows are in its scratch memory.
+    skipping->lists_stride = 0;
+  }
+  skipping->scratch_bytes = nonzero_block_scratch_bytes(
+      gemm, skipping->rows_per_block, skipping->outputs_per_task);
+}
+
+// Of products whose nonzeros are spread.
+static void cut_spread(struct zero_skipping* skipping, size_t num_threads) {
+  const size_t nr = skipping->gemm.kernels->nr;
+  const size_t num_products = skipping->num_batches * skipping->num_groups *
+                              divide_round_up(skipping->gemm.num_outputs, nr);
+  size_t rows = kRowsPerSpreadBlock;
+  skipping->outputs_per_task = skipping->gemm.num_outputs;
+  if (num_threads > 1) {
+    const size_t fewest_blocks =
+        divide_round_up(num_threads * kTasksPerThread, num_products);
+    rows = min(rows, max(kFewestRowsPerSpreadBlock,
+                         divide_round_up(skipping->num_rows, fewest_blocks)));
+    skipping->outputs_per_task = nr;
+  }
+  skipping->rows_per_block = equal_parts(skipping->num_rows, rows, 1);
+  skipping->lists_stride = 0;
+  skipping->scratch_bytes =
+      nonzero_spread_scratch_bytes(&skipping->gemm, skipping->rows_per_block);
+}
+
+static struct window window_of(const struct xnn_operator* op) {
+  const struct row_plan* plan = zero_plan_of(op);
+  return plan != NULL ? plan->window
+                      : (struct window){
+                            .kernel_height = op->kernel_height,
+                            .kernel_width = op->kernel_width,
+                            .stride_height = op->stride_height,
+                            .stride_width = op->stride_width,
+                            .dilation_height = op->dilation_height,
+                            .dilation_width = op->dilation_width,
+                            .padding_top = op->padding_top,
+                            .padding_left = op->padding_left,
+                            .input = {(uint32_t)op->input_height,
+                                      (uint32_t)op->input_width},
+                            .output = {(uint32_t)op->output_height,
+                                       (uint32_t)op->output_width},
+                        };
+}
+
+// The input pixels under the taps of a block of rows, [num_rows][num_taps].
+static void find_pixels(const struct row_plan* plan,
+                        const struct window* window, size_t row_start,
+                        size_t num_rows, uint32_t* pixels) {
+  for (size_t row = row_start; row < row_start + num_rows; row++) {
+    const size_t output_pixel = plan == NULL ? row : row_plan_pixel(plan, row);
+    for (uint32_t ky = 0; ky < window->kernel_height; ky++) {
+      for (uint32_t kx = 0; kx < window->kernel_width; kx++) {
+        const uint32_t pixel =
+            window_row_under_tap(window, /*rows=*/NULL, output_pixel, ky, kx);
+        const bool is_masked = pixel != ROW_NONE && plan != NULL &&
+                               plan->input != NULL &&
+                               plan->input->row[pixel] == ROW_NONE;
+        *pixels++ = is_masked ? NONZERO_NO_PIXEL : pixel;
+      }
+    }
+  }
+}
+
+// Returns false when out of memory.
+static bool find_readers(struct zero_skipping* skipping) {
+  const struct xnn_operator* op = skipping->op;
+  const struct row_plan* plan = zero_plan_of(op);
+  const struct window window = window_of(op);
+  const size_t rows_per_block = skipping->rows_per_block;
+  skipping->num_readers = divide_round_up(skipping->num_rows, rows_per_block);
+  skipping->readers = xnn_allocate_zero_memory(skipping->num_readers *
+                                               sizeof(*skipping->readers));
+  uint32_t* pixels = xnn_allocate_memory(
+      rows_per_block * window_num_taps(&window) * sizeof(uint32_t));
+  bool is_found = skipping->readers != NULL && pixels != NULL;
+  for (size_t b = 0; is_found && b < skipping->num_readers; b++) {
+    const size_t row = b * rows_per_block;
+    const size_t num_rows = min(rows_per_block, skipping->num_rows - row);
+    find_pixels(plan, &window, row, num_rows, pixels);
+    is_found = nonzero_readers_find(
+        &skipping->gemm, pixels, num_rows,
+        plan != NULL && plan->input != NULL ? plan->input->row : NULL,
+        &skipping->readers[b]);
+  }
+  xnn_release_memory(pixels);
+  return is_found;
+}
+
+// Whether spreading is possible: one tap has nothing to spread to, and the
+// weights of a block of outputs have to come from close by.
+static bool can_spread(const struct nonzero_gemm* gemm) {
+  return gemm->num_taps > 1 && gemm->num_taps * gemm->num_channels <=
+                                   kCachesOfSpreadWeights * cache_bytes() /
+                                       (gemm->kernels->nr * sizeof(float));
+}
+
+bool zero_product_cut(struct zero_skipping* skipping, size_t num_threads) {
+  const struct nonzero_gemm* gemm = &skipping->gemm;
+  const size_t nr = gemm->kernels->nr;
+  struct zero_work work = {
+      .is_indirect = !zero_is_gemm(skipping->op),
+      .is_narrow = gemm->kernels->is_narrow,
+      .num_taps = taps_of_all(skipping->op),
+      .num_channels = gemm->num_channels,
+      .list_channels = gemm->list_channels,
+      .num_outputs = round_up(gemm->num_outputs, nr),
+      .num_blocks = divide_round_up(gemm->num_outputs, nr),
+  };
+  skipping->most_nonzeros = most_listed_nonzeros_that_pay(&work);
+  zero_product_release(skipping);
+  if (can_spread(gemm)) {
+    cut_spread(skipping, num_threads);
+    if (!find_readers(skipping)) {
+      zero_product_release(skipping);
+      return false;
+    }
+    for (size_t b = 0; b < skipping->num_readers; b++) {
+      const double rows = (double)skipping->num_rows;
+      work.num_sources += (double)skipping->readers[b].num_sources / rows;
+      work.num_readers += (double)skipping->readers[b].num_live_taps / rows;
+    }
+    const double most_nonzeros = most_spread_nonzeros_that_pay(&work);
+    if (most_nonzeros >= skipping->most_nonzeros) {
+      skipping->most_nonzeros = most_nonzeros;
+      return true;
+    }
+    zero_product_release(skipping);
+  }
+  skipping->lists_stride = skipping->num_groups * gemm->lists_bytes;
+  cut_lists(skipping, num_threads);
+  return true;
+}
+
+void zero_product_release(struct zero_skipping* skipping) {
+  for (size_t b = 0; skipping->readers != NULL && b < skipping->num_readers;
+       b++) {
+    nonzero_readers_release(&skipping->readers[b]);
+  }
+  xnn_release_memory(skipping->readers);
+  skipping->readers = NULL;
+  skipping->num_readers = 0;
+}
