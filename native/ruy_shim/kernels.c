@@ -196,15 +196,15 @@ static void FloatResults(size_t rows, size_t cols, const float* bias, float min,
   }
 }
 
-// As ruy scales; TFLite's own kernels round a second time, after the
-// multiplier.
+// As ruy scales, and Arm's instructions for it do: rounded after the multiplier
+// and after the shift, halves upwards.
 INLINE int32_t Scaled(int32_t sum, int32_t multiplier, int32_t left,
                       int32_t right) {
   const int32_t shifted = (int32_t)((uint32_t)sum << left);
-  const int64_t half = (int64_t)1 << (30 + right);
-  const int64_t product = (int64_t)shifted * multiplier + half;
-  // In two steps, of which AVX2 has both.
-  return (int32_t)((uint64_t)product >> 31) >> right;
+  const int64_t product = (int64_t)shifted * multiplier + (1 << 30);
+  const int32_t high = (int32_t)((uint64_t)product >> 31);
+  const int32_t half = (int32_t)((1u << right) >> 1);
+  return (high >> right) + ((high & half) != 0);
 }
 
 static void IntResults(size_t rows, size_t cols, const int32_t* bias,

@@ -22,7 +22,8 @@ extern "C" {
 enum { kMaxPanelRows = 32, kMaxDots = 4 };
 
 // How a panel's integer sums become results, for each of its rows: multiply by
-// multiplier * 2^(left - right - 31), round once, halves upwards.
+// multiplier * 2^(left - 31), round, multiply by 2^-right, round; halves
+// upwards.
 struct tflite_sparse_scale {
   int32_t multiplier[kMaxPanelRows];
   int32_t left[kMaxPanelRows];

@@ -169,11 +169,15 @@ class Case {
       int32_t expected = static_cast<int32_t>(sum);
       if constexpr (!std::is_same_v<Dst, int32_t>) {
         const int from = params_.per_channel() ? r : 0;
+        const int exponent = params_.exponents()[from];
         // Exact: the product has 62 bits, a long double at least 64.
-        const long double scaled = std::ldexp(
-            static_cast<long double>(expected) * params_.multipliers()[from],
-            params_.exponents()[from] - 31);
-        expected = static_cast<int32_t>(std::floor(scaled + 0.5L));
+        const long double high =
+            std::floor(std::ldexp(static_cast<long double>(expected) *
+                                      params_.multipliers()[from],
+                                  std::max(exponent, 0) - 31) +
+                       0.5L);
+        expected = static_cast<int32_t>(
+            std::floor(std::ldexp(high, std::min(exponent, 0)) + 0.5L));
         expected += dst_.zero_point();
         expected = std::clamp<int32_t>(expected, params_.clamp_min(),
                                        params_.clamp_max());

@@ -65,7 +65,7 @@ struct Product {
   std::int32_t min = 0;
   std::int32_t max = 0;
   // Whether the sum is multiplied by multiplier * 2^(exponent - 31) of its row
-  // and rounded once, halves upwards.
+  // and rounded as tflite_sparse_scale says.
   bool scaled = false;
   const std::int32_t* multipliers = nullptr;
   const int* exponents = nullptr;
