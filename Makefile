@@ -13,13 +13,16 @@ BIN := .venv/bin
 PIP_INSTALL := -m pip install --disable-pip-version-check --quiet
 # The processors that the Arm wheel is tested on: of a Raspberry Pi 4, of a 5, and all that qemu has.
 CPUS := cortex-a72 cortex-a76 max
-LIBRARY := tflite_sparse/lib/libtflite_sparse_delegate.so
-# The whole of TensorFlow Lite, for C programs. Not part of //native/...: that it takes minutes to
-# compile should not hold up work on the engine.
-C_LIBRARY := //native/runtime:libtensorflowlite_c.so //native/runtime:benchmark_model
+# As bazel takes them, and below its folders of outputs.
+DELEGATE := native/delegate/libtflite_sparse_delegate.so
+# The whole of TensorFlow Lite: not part of `make native`, because it takes minutes to compile.
+RUNTIME := native/runtime/libtensorflowlite_c.so
+BENCHMARK_MODEL := native/runtime/benchmark_model
 # Interpreters that cannot share an environment with the newest ones, each in one of its own.
-RUNTIME_ENVS := tflite-runtime litert-1 litert-2.1 litert-2.2
+RUNTIME_ENVS := tflite-runtime built-in litert-1 litert-2.1 litert-2.2
 tflite-runtime_PACKAGES := tflite-runtime==2.14.0 "numpy<2"
+# What the wheel needs, and no interpreter.
+built-in_PACKAGES := numpy
 litert-1_PACKAGES := ai-edge-litert==1.4.0
 # It imports ml_dtypes and does not ask for it.
 litert-2.1_PACKAGES := ai-edge-litert==2.1.6 ml_dtypes
@@ -30,7 +33,7 @@ NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
 .PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
 .PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64 test-hostile
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
-.PHONY: native native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
+.PHONY: native native-runtime native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
 help:
 	@echo 'make setup   environment in .venv, system packages, sources'
@@ -43,7 +46,7 @@ help:
 	@echo 'make wheel-aarch64  the same for 64-bit Arm Linux (Raspberry Pi 4 and 5), cross-built'
 	@echo 'make c-library  dist/tflite_sparse-c-*.tar.gz: TensorFlow Lite with the engine inside, for C programs'
 	@echo 'make c-library-aarch64  the same for 64-bit Arm Linux, cross-built'
-	@echo 'make test-aarch64   that wheel and the native tests on emulated processors'
+	@echo 'make test-aarch64   both and the native tests on emulated processors'
 	@echo 'make test-hostile   10,000 changed models, loaded and run under AddressSanitizer'
 	@echo 'make docker-check   the Dockerfiles, built with buildah'
 	@echo 'make clean   remove what was built here (the user cache stays)'
@@ -68,7 +71,7 @@ system-packages:
 # The converters too: tensorflow and torch, several GB.
 .venv/.full-stamp: .venv/.light-stamp
 	@echo '== .venv: tensorflow and torch (about five minutes when nothing is cached)'
-	$(BIN)/python $(PIP_INSTALL) -c tools/constraints.txt -e '.[litert,bench,dev,keras,torch,nir]'
+	$(BIN)/python $(PIP_INSTALL) -c tools/constraints.txt -e '.[litert,bench,dev,keras,torch]'
 	@touch $@
 
 runtimes: $(RUNTIME_ENVS:%=.venvs/%/.stamp)
@@ -95,13 +98,16 @@ build/models/.stamp: tools/make_models.py tools/models.lock $(wildcard tflite_sp
 sources: system-packages .venv/bin/python
 	@$(BIN)/python tools/fetch_sources.py
 
+native: LIBRARY := $(DELEGATE)
+native-runtime: LIBRARY := $(RUNTIME)
 # Always asks bazel, which knows best what is stale; the copy changes only when the library did.
-native: sources
-	$(BAZEL) build $(BAZEL_FLAGS) //native/delegate:$(notdir $(LIBRARY))
-	@mkdir -p $(dir $(LIBRARY))
-	@if ! cmp -s bazel-bin/native/delegate/$(notdir $(LIBRARY)) $(LIBRARY); then \
-	  install -m 755 bazel-bin/native/delegate/$(notdir $(LIBRARY)) $(LIBRARY).tmp; \
-	  mv -f $(LIBRARY).tmp $(LIBRARY); \
+native native-runtime: sources
+	$(BAZEL) build $(BAZEL_FLAGS) $(LIBRARY)
+	@mkdir -p tflite_sparse/lib
+	@copy=tflite_sparse/lib/$(notdir $(LIBRARY)); \
+	if ! cmp -s bazel-bin/$(LIBRARY) $$copy; then \
+	  install -m 755 bazel-bin/$(LIBRARY) $$copy.tmp; \
+	  mv -f $$copy.tmp $$copy; \
 	fi
 
 native-test: native
@@ -116,7 +122,8 @@ test: lint native-test python-test
 
 python-test: $(PYTHON_TESTS)
 
-python-test-main: native .venv/.full-stamp models wheel wheel-aarch64 c-library emulator native-aarch64-benchmarks
+python-test-main: native .venv/.full-stamp .venvs/tflite-runtime/.stamp models wheel wheel-aarch64 c-library \
+  emulator native-aarch64-benchmarks
 	$(BIN)/python -m pytest
 
 # The same tests in every interpreter; `python-test-main` has run them in ai-edge-litert 2.
@@ -125,6 +132,9 @@ python-test-tensorflow: python-test-main
 
 python-test-tflite-runtime: native models .venvs/tflite-runtime/.stamp
 	.venvs/tflite-runtime/bin/python -m pytest tests/runtime --runtime tflite-runtime
+
+python-test-built-in: native native-runtime models .venvs/built-in/.stamp
+	.venvs/built-in/bin/python -m pytest tests/runtime --runtime built-in
 
 python-test-litert-1: native models .venvs/litert-1/.stamp
 	.venvs/litert-1/bin/python -m pytest tests/runtime --runtime ai-edge-litert
@@ -151,19 +161,19 @@ bench: native .venv/.full-stamp runtimes models
 	$(BIN)/python -m benchmarks.dense_parity
 	$(BIN)/python -m benchmarks.engine --write
 
-wheel: native .venv/.light-stamp
-	$(BIN)/python tools/wheel.py $(LIBRARY)
+wheel: native native-runtime .venv/.light-stamp
+	$(BIN)/python tools/wheel.py bazel-bin/$(DELEGATE) bazel-bin/$(RUNTIME)
 
 wheel-aarch64: sources .venv/.light-stamp
-	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 //native/delegate:$(notdir $(LIBRARY))
-	$(BIN)/python tools/wheel.py bazel-aarch64-bin/native/delegate/$(notdir $(LIBRARY))
+	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 $(DELEGATE) $(RUNTIME)
+	$(BIN)/python tools/wheel.py bazel-aarch64-bin/$(DELEGATE) bazel-aarch64-bin/$(RUNTIME)
 
 c-library: sources .venv/.light-stamp
-	$(BAZEL) build $(BAZEL_FLAGS) $(C_LIBRARY)
+	$(BAZEL) build $(BAZEL_FLAGS) $(RUNTIME) $(BENCHMARK_MODEL)
 	$(BIN)/python tools/c_package.py --bazel=$(BAZEL) bazel-bin/native/runtime
 
 c-library-aarch64: sources .venv/.light-stamp
-	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 $(C_LIBRARY)
+	$(BAZEL) build $(BAZEL_FLAGS) --config=aarch64 $(RUNTIME) $(BENCHMARK_MODEL)
 	$(BIN)/python tools/c_package.py --bazel=$(BAZEL) bazel-aarch64-bin/native/runtime
 
 native-aarch64-benchmarks: sources
@@ -178,20 +188,20 @@ docker-check: .venv/bin/python
 emulator: system-packages .venv/.light-stamp
 	@$(BIN)/python tools/emulator.py make
 
-# The native tests and the wheel on every emulated processor; `make test` has the short part.
-test-aarch64: wheel wheel-aarch64 emulator models native-aarch64-benchmarks $(CPUS:%=native-test-%)
+# The native tests, the wheel and the C library on every emulated processor; `make test` has the short part.
+test-aarch64: wheel wheel-aarch64 c-library-aarch64 emulator models native-aarch64-benchmarks $(CPUS:%=native-test-%)
 	TFLITE_SPARSE_CPUS="$(CPUS)" $(BIN)/python -m pytest tests/aarch64 tests/wheels
 
 native-test-%: emulator sources
 	$(BAZEL) test $(BAZEL_FLAGS) --config=aarch64 --test_env=TFLITE_SPARSE_GRAPHS=20 \
 	  --test_tag_filters=-x86_64 \
 	  --test_timeout=1200 --run_under="$$($(BIN)/python tools/emulator.py command $*)" \
-	  //native/tests/... //native/delegate/...
+	  //native/tests/... //native/delegate/... //native/ruy_shim/...
 
 # `make test` has a short run, without the sanitizer.
 test-hostile: sources .venv/.full-stamp
-	$(BAZEL) build $(BAZEL_FLAGS) --config=asan //native/delegate:$(notdir $(LIBRARY))
-	$(BIN)/python -m tests.hostile.run --sanitizer bazel-sanitize-bin/native/delegate/$(notdir $(LIBRARY))
+	$(BAZEL) build $(BAZEL_FLAGS) --config=asan $(DELEGATE)
+	$(BIN)/python -m tests.hostile.run --sanitizer bazel-sanitize-bin/$(DELEGATE)
 
 clean:
 	rm -rf .venv .venvs build dist demo-out *.egg-info tflite_sparse/lib bazel-*

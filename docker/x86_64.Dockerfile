@@ -28,9 +28,10 @@ RUN bazel build --disk_cache= ${CONFIG} @xnnpack//:kernels.so && bazel shutdown
 COPY tools/constraints.txt tools/
 RUN .venv/bin/python -m pip install --quiet -c tools/constraints.txt auditwheel build pyelftools wheel
 COPY . .
-RUN bazel build --disk_cache= ${CONFIG} --symlink_prefix=bazel- //native/delegate:libtflite_sparse_delegate.so \
+RUN bazel build --disk_cache= ${CONFIG} --symlink_prefix=bazel- \
+      native/delegate/libtflite_sparse_delegate.so native/runtime/libtensorflowlite_c.so \
  && bazel shutdown \
- && .venv/bin/python tools/wheel.py bazel-bin/native/delegate/libtflite_sparse_delegate.so
+ && .venv/bin/python tools/wheel.py bazel-bin/native/*/lib*.so
 
 FROM scratch
 COPY --from=build /src/dist/ /

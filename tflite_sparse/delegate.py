@@ -106,8 +106,8 @@ def load_delegate(*, runtime: str | Runtime | None = None, **options: object) ->
     One delegate serves one interpreter.
 
     Args:
-        runtime: the interpreter package that it is for, "ai-edge-litert", "tflite-runtime" or
-            "tensorflow"; the first installed one by default.
+        runtime: the interpreter that it is for, "ai-edge-litert", "tflite-runtime", "tensorflow" or
+            "built-in"; the first installed one by default.
         **options: handed to the library, which knows what it takes: num_threads (default 1, 0 =
             all cores), mode ("compact", "insert" or "off"), skip_zeros ("auto", "always" or
             "never"), int8 (default true), profile (default false).

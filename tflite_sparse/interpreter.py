@@ -43,8 +43,8 @@ class Interpreter:
             input.
         masks: masks to apply to the model in memory: a MaskSet, a mapping from layer names to
             arrays [H, W], or the path of a sidecar. Needs ai-edge-litert 2.1 or newer installed.
-        runtime: "ai-edge-litert", "tflite-runtime" or "tensorflow"; by default the first
-            installed one of these, in this order.
+        runtime: "ai-edge-litert", "tflite-runtime", "tensorflow" or "built-in" (TensorFlow Lite 2.14
+            out of this package); by default the first installed one of these, in this order.
         strict: raise MaskError if a masked layer cannot be accelerated; one that could, but is faster
             dense, is none of these.
         profile: measure each operation, for `profile()`; costs a little time per inference.

@@ -8,10 +8,16 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
+from tflite_sparse import builtin_runtime
 from tflite_sparse.errors import DelegateError, OptionError
 
+#: The one in this package.
+BUILT_IN = "built-in"
+
 # Name of the package -> (module with Interpreter and load_delegate, distributions that carry it).
-# In the order of preference: the newest kernels first, the heaviest import last.
+# In the order of preference: newest kernels first, the heaviest import last of those that were
+# installed for it, and then ours: newer converters write versions of operations that TensorFlow Lite
+# 2.14 does not know.
 _RUNTIMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "ai-edge-litert": ("ai_edge_litert.interpreter", ("ai-edge-litert",)),
     "tflite-runtime": ("tflite_runtime.interpreter", ("tflite-runtime",)),
@@ -19,6 +25,7 @@ _RUNTIMES: dict[str, tuple[str, tuple[str, ...]]] = {
         "tensorflow.lite.python.interpreter",
         ("tensorflow", "tensorflow-cpu", "tensorflow-aarch64"),
     ),
+    BUILT_IN: ("tflite_sparse.builtin_runtime", ()),
 }
 
 RUNTIME_NAMES = tuple(_RUNTIMES)
@@ -30,7 +37,7 @@ class Runtime:
 
     Attributes:
         name: one of RUNTIME_NAMES.
-        version: the version of the installed distribution.
+        version: the version of the installed distribution; of BUILT_IN, that of TensorFlow Lite.
         module: its module that holds Interpreter, load_delegate and OpResolverType.
     """
 
@@ -41,11 +48,7 @@ class Runtime:
 
 def installed_runtimes() -> list[str]:
     """Names of the interpreters that this Python could import, in the order of preference."""
-    found = []
-    for name, (module, _) in _RUNTIMES.items():
-        if importlib.util.find_spec(module.partition(".")[0]) is not None:
-            found.append(name)
-    return found
+    return [name for name in _RUNTIMES if _is_installed(name)]
 
 
 def find_runtime(name: str | None = None) -> Runtime:
@@ -64,21 +67,44 @@ def find_runtime(name: str | None = None) -> Runtime:
             )
         name = installed[0]
     elif name not in installed:
+        remedy = f"pip install {name}"
+        if name == BUILT_IN:
+            remedy = (
+                f"a wheel has it, `make native-runtime` builds {builtin_runtime.runtime_library()}"
+            )
         raise DelegateError(
             f"the interpreter {name} is not installed (installed: {', '.join(installed) or 'none'})"
-            f"; install it: pip install {name}"
+            f"; install it: {remedy}"
         )
-    module, distributions = _RUNTIMES[name]
     try:
-        imported = importlib.import_module(module)
+        imported = importlib.import_module(_RUNTIMES[name][0])
     except ImportError as error:
         raise DelegateError(f"the interpreter {name} does not import: {error}") from error
-    for distribution in distributions:
+    return Runtime(name, _version(name), imported)
+
+
+def stock_for(runtime: Runtime) -> Runtime | None:
+    """The interpreter whose own kernels are the stock that `runtime` is compared with.
+
+    That is itself; for BUILT_IN, which is not stock, the first other one that is installed, if any.
+    """
+    found = find_runtime() if runtime.name == BUILT_IN else runtime
+    return None if found.name == BUILT_IN else found
+
+
+def _is_installed(name: str) -> bool:
+    if name == BUILT_IN:
+        return builtin_runtime.is_installed()
+    package = _RUNTIMES[name][0].partition(".")[0]
+    return importlib.util.find_spec(package) is not None
+
+
+def _version(name: str) -> str:
+    if name == BUILT_IN:
+        return builtin_runtime.version()
+    for distribution in _RUNTIMES[name][1]:
         try:
-            version = importlib.metadata.version(distribution)
-            break
+            return importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
             continue
-    else:
-        version = "unknown"
-    return Runtime(name, version, imported)
+    return "unknown"

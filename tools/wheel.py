@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Pack the package and one delegate library into a wheel in dist/, and check it.
+"""Pack the package and its libraries into a wheel in dist/, and check it.
 
-    python3 tools/wheel.py bazel-bin/native/delegate/libtflite_sparse_delegate.so
+    python3 tools/wheel.py bazel-bin/native/*/lib*.so
 
-The package is Python that any version runs and one shared library that no Python version links
-against, so the tag is py3-none-PLATFORM, where auditwheel reads the platform off the library: its
-architecture, and the oldest manylinux whose glibc has all the symbols that it needs.
+The package is Python that any version runs and two shared libraries that no Python version links
+against, the delegate and TensorFlow Lite. So the tag is py3-none-PLATFORM, where auditwheel reads the
+platform off the libraries: their architecture, and the oldest manylinux whose glibc has all the
+symbols that they need.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -49,8 +51,8 @@ def wheel_of(machine_name: str) -> Path:
     return wheels[0]
 
 
-def build(library: Path, folder: Path) -> Path:
-    """A wheel in `folder` of the working tree with `library`, still tagged for any platform."""
+def build(libraries: Sequence[Path], folder: Path) -> Path:
+    """A wheel in `folder` of the working tree with `libraries`, still tagged for any platform."""
     tree = folder / "tree"
     shutil.copytree(
         *(ROOT / "tflite_sparse", tree / "tflite_sparse"),
@@ -58,12 +60,13 @@ def build(library: Path, folder: Path) -> Path:
     )
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, tree)
-    (tree / "tflite_sparse" / "lib").mkdir()
-    packed = tree / "tflite_sparse" / "lib" / "libtflite_sparse_delegate.so"
-    shutil.copyfile(library, packed)
+    packed = tree / "tflite_sparse" / "lib"
+    packed.mkdir()
+    for library in libraries:
+        shutil.copyfile(library, packed / library.name)
     # Modes are packed too, and those of a checkout follow its owner's umask.
     for path in tree.rglob("*"):
-        path.chmod(0o755 if path.is_dir() or path == packed else 0o644)
+        path.chmod(0o755 if path.is_dir() or path.parent == packed else 0o644)
     _python("-m", "build", "--wheel", "--outdir", str(folder), str(tree))
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -101,22 +104,26 @@ def _python(*arguments: str) -> str:
 def main() -> int:
     """Build, tag, check; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("library", type=Path, help="the delegate library to pack")
-    library = parser.parse_args().library
+    parser.add_argument("libraries", type=Path, nargs="+", help="what to pack, of one architecture")
+    libraries = parser.parse_args().libraries
+    machines = {machine(library) for library in libraries}
+    if len(machines) != 1:
+        sys.exit(f"error: expected libraries of one architecture, found {', '.join(machines)}")
+    (architecture,) = machines
     DIST.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DIST) as folder:
         # auditwheel wants some platform in the name before it tells which one it should be.
-        wheel = retag(build(library, Path(folder)), f"linux_{machine(library)}")
+        wheel = retag(build(libraries, Path(folder)), f"linux_{architecture}")
         tag = audited_platform(wheel)
         version = re.fullmatch(r"manylinux_(\d+)_(\d+)_\w+", tag)
         if not version or tuple(map(int, version.groups())) > OLDEST_ALLOWED:
-            sys.exit(f"error: the library needs {tag}, expected manylinux_2_28 or older")
+            sys.exit(f"error: the libraries need {tag}, expected manylinux_2_28 or older")
         wheel = retag(wheel, tag)
         names = zipfile.ZipFile(wheel).namelist()
-        for wanted in ("libtflite_sparse_delegate.so", "py.typed", "NOTICE", "LICENSE"):
+        for wanted in (*(path.name for path in libraries), "py.typed", "NOTICE", "LICENSE"):
             if not any(name.endswith(wanted) for name in names):
                 sys.exit(f"error: {wanted} is not in {wheel.name}")
-        for old in DIST.glob(f"*_{machine(library)}.whl"):
+        for old in DIST.glob(f"*_{architecture}.whl"):
             old.unlink()
         final = DIST / wheel.name
         wheel.replace(final)

@@ -7,6 +7,10 @@ from tools.wheel import wheel_of
 
 # `make test-aarch64` names them all; `make test` has time for the oldest.
 CPUS = os.environ.get("TFLITE_SPARSE_CPUS", "cortex-a72").split()
+# Of `make test-aarch64` alone: benchmark_model takes a while to build, tests of the runtime to run.
+collect_ignore = (
+    [] if "TFLITE_SPARSE_CPUS" in os.environ else ["test_c_library.py", "test_runtime.py"]
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The Arm wheel in an Arm Python, on emulated processors."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,27 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.aarch64.board import ROOT, SITES, cross_compiler, on_board
 from tests.litert.c_example import build
 from tests.runtime.models import made
 from tflite_sparse.delegate import LIBRARY_VARIABLE, delegate_library
 from tflite_sparse.measure.variants import difference
 from tools import emulator
-from tools.fetch_sources import cache_root, read_lock
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = ("face_landmark_fp32-s30", "face_landmark_int8-s50", "face_detection_short_range-s50")
-FRESH = {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-def on_board(cpu, package, runtime, *arguments, variables=()):
-    """Run the Arm Python with the wheel and an interpreter installed; the finished process."""
-    path = [str(package), str(emulator.site(runtime)), str(ROOT)]
-    environment = {"PYTHONPATH": ":".join(path), **FRESH, **dict(variables)}
-    return subprocess.run(
-        [*emulator.python(cpu), *arguments],
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True, text=True, timeout=500, check=False,
-    )  # fmt: skip
 
 
 def outputs(path):
@@ -53,7 +39,7 @@ def here(tmp_path_factory):
     return outputs(target)
 
 
-@pytest.fixture(scope="session", params=emulator.SITES)
+@pytest.fixture(scope="session", params=SITES)
 def there(request, cpu, package, tmp_path_factory):
     """Outputs of the program in one interpreter on one processor."""
     target = tmp_path_factory.mktemp("there") / "outputs.npz"
@@ -65,12 +51,15 @@ def there(request, cpu, package, tmp_path_factory):
 
 
 def test_import_is_the_wheel_on_arm(cpu, package):
-    code = "import platform, tflite_sparse as ts; print(platform.machine(), ts.delegate_library())"
-    done = on_board(cpu, package, "ai-edge-litert", "-c", code)
+    code = (
+        "import platform, tflite_sparse as ts; from tflite_sparse.builtin_runtime import *;"
+        "print(platform.machine(), ts.delegate_library(), runtime_library())"
+    )
+    done = on_board(cpu, package, "built-in", "-c", code)
     assert done.returncode == 0, done.stderr
-    machine, library = done.stdout.split()
+    machine, *libraries = done.stdout.split()
     assert machine == "aarch64"
-    assert Path(library) == package / "tflite_sparse" / "lib" / "libtflite_sparse_delegate.so"
+    assert {Path(library).parent for library in libraries} == {package / "tflite_sparse" / "lib"}
 
 
 def test_the_library_of_x86_64_is_told_apart(cpu, package):
@@ -132,14 +121,6 @@ def litert(tmp_path_factory):
         if path.name != "libLiteRtWebGpuAccelerator.so":
             (folder / "ai_edge_litert" / path.name).symlink_to(path)
     return folder
-
-
-def cross_compiler():
-    """The compiler that the library is built with, for C on Arm."""
-    (zig,) = (source for source in read_lock() if source.package == "ziglang")
-    cache = cache_root()
-    program = cache / f"ziglang-{zig.version}" / "zig"
-    return f"env ZIG_GLOBAL_CACHE_DIR={cache}/zig {program} cc -target aarch64-linux-gnu.2.28"
 
 
 def test_litert_compiled_model_in_python_and_c(cpu, package, litert, tmp_path):

@@ -5,7 +5,7 @@ They need only numpy, pytest and that interpreter, so that each can have an envi
 
 import pytest
 
-from tflite_sparse.runtime import RUNTIME_NAMES, find_runtime
+from tflite_sparse.runtime import BUILT_IN, RUNTIME_NAMES, find_runtime
 
 
 def pytest_addoption(parser):
@@ -22,11 +22,18 @@ def runtime(request):
 
 @pytest.fixture(scope="session")
 def stock(runtime):
-    """Makes an interpreter of the runtime, without our delegate and with its own."""
+    """Makes an interpreter of the runtime without our delegate.
+
+    A stock one has its own delegate; the built-in one runs TFLite's own kernels.
+    """
     module = find_runtime(runtime).module
+    kinds = module.OpResolverType
+    kind = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES if runtime == BUILT_IN else kinds.AUTO
 
     def make(model, threads=1):
-        interpreter = module.Interpreter(model_content=model, num_threads=threads)
+        interpreter = module.Interpreter(
+            model_content=model, num_threads=threads, experimental_op_resolver_type=kind
+        )
         interpreter.allocate_tensors()
         return interpreter
 

@@ -20,12 +20,12 @@ TOO_OLD = r"ai-edge-litert {} cannot .* expected ai-edge-litert 2\.2 or newer: p
 
 
 @pytest.fixture
-def version(runtime):
+def version():
     """(major, minor) of ai-edge-litert, None where it is not installed.
 
     tensorflow's environment has it too.
     """
-    if runtime == "tflite-runtime":
+    if find_spec("ai_edge_litert") is None:
         return None
     return tuple(map(int, find_runtime("ai-edge-litert").version.split(".")[:2]))
 

@@ -9,7 +9,7 @@ from tools import wheel
 
 def packed(folder):
     folder.mkdir()
-    return wheel.retag(wheel.build(delegate_library(), folder), "linux_x86_64").read_bytes()
+    return wheel.retag(wheel.build([delegate_library()], folder), "linux_x86_64").read_bytes()
 
 
 def test_modes_times_and_umask_do_not_show(tmp_path, monkeypatch):

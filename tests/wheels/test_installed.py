@@ -1,14 +1,17 @@
-"""The wheel in an empty environment, with only ai-edge-litert in addition: a board's installation."""
+"""The wheel in an empty environment: alone, and with ai-edge-litert to compare with."""
 
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
 
+from tests.test_docs import ROOT, blocks
 from tools.fetch_models import fetched
+from tools.make_models import made
 from tools.wheel import wheel_of
 
 
@@ -32,29 +35,45 @@ def test_from_install_to_a_table_in_an_empty_environment(built, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     binaries = tmp_path / "venv" / "bin"
 
-    def run(*command):
-        result = subprocess.run(
+    def run(*command, refused=""):
+        """Standard output; with `refused`, of a command that fails and says so on standard error."""
+        done = subprocess.run(
             [str(part) for part in command],
             cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert result.returncode == 0, f"{command}: {result.stderr[-2000:]}"
-        return result.stdout
+        assert bool(done.returncode) == bool(refused), f"{command}: {done.stderr[-2000:]}"
+        assert refused in done.stderr
+        return done.stdout
 
-    # 1: install, 2: measure
-    run(binaries / "pip", "install", "--quiet", built, "ai-edge-litert==2.3.0")
-    model = fetched("face_landmark_fp32")
-    table = run(
-        binaries / "tflite-sparse", "bench", model, "--sweep", "0,0.5", "--rounds", "2", "--threads", "1"
-    )  # fmt: skip
+    # 1: install, 2: run
+    run(binaries / "pip", "install", "--quiet", built)
+    installed = run(binaries / "pip", "list", "--format=freeze").split()
+    assert {name.split("==")[0] for name in installed} <= {
+        "numpy", "pip", "setuptools", "tflite-sparse", "tflite_sparse",
+    }  # fmt: skip
+    shutil.copy(made("face_landmark_fp32-s50"), tmp_path / "model.tflite")
+    first = next(code for kind, code in blocks(ROOT / "README.md") if kind == "python")
+    report = run(binaries / "python", "-c", first)
+    assert re.search(r"nodes taken by the delegate: (\d+) of \1", report)
+    assert "compact" in report
+    # 3: measure. What that needs in addition is asked for by name.
+    bench = binaries / "tflite-sparse", "bench"
+    quick = ("--rounds", "2", "--threads", "1")
+    run(*bench, "model.tflite", *quick, refused="pip install ai-edge-litert")
+    table = run(*bench, "model.tflite", *quick, "--against", "off")
+    assert "built-in 2.14.1, tflite-sparse" in table
     assert re.search(r"\d\d of 43 masked layers skip", table)
-    assert "compact" in table
-    # What is not installed is asked for by name.
-    result = subprocess.run(
-        [binaries / "tflite-sparse", "bench", model, "--sweep", "0.5", "--rounds", "1", "--plot", "p.png"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert result.returncode == 2
-    assert "pip install 'tflite-sparse[bench]'" in result.stderr
+    assert not re.search("^stock", table, re.MULTILINE)
+    run(binaries / "pip", "install", "--quiet", "ai-edge-litert==2.3.0")
+    dense = fetched("face_landmark_fp32")
+    table = run(*bench, dense, *quick, "--sweep", "0,0.5")
+    assert "ai-edge-litert 2.3.0, tflite-sparse" in table
+    assert re.search(r"\d\d of 43 masked layers skip", table)
+    assert re.search("^compact.*^stock", table, re.MULTILINE | re.DOTALL)
+    table = run(*bench, "model.tflite", *quick, "--runtime", "built-in")
+    assert "built-in 2.14.1, ai-edge-litert 2.3.0, tflite-sparse" in table
+    plot = ("--sweep", "0.5", "--plot", "p.png")
+    run(*bench, dense, *quick, *plot, refused="pip install 'tflite-sparse[bench]'")

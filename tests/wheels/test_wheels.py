@@ -14,23 +14,42 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from tflite_sparse.delegate import LIBRARY_VARIABLE
 from tools.wheel import MACHINES, wheel_of
 
-# What TFLite and LiteRT look up, and what the package calls; all else stays inside the library.
+# What TFLite and LiteRT look up, what the package calls, and of TensorFlow Lite itself its C API; all
+# else stays inside a library.
 EXPORTED = {
-    "LiteRtAcceleratorImpl",
-    "tflite_plugin_create_delegate",
-    "tflite_plugin_destroy_delegate",
-    "tflite_sparse_free",
-    "tflite_sparse_litert_delegate",
-    "tflite_sparse_litert_error",
-    "tflite_sparse_litert_options",
-    "tflite_sparse_litert_register",
-    "tflite_sparse_report",
-    "tflite_sparse_version",
+    "libtflite_sparse_delegate.so": {
+        "LiteRtAcceleratorImpl",
+        "tflite_plugin_create_delegate",
+        "tflite_plugin_destroy_delegate",
+        "tflite_sparse_free",
+        "tflite_sparse_litert_delegate",
+        "tflite_sparse_litert_error",
+        "tflite_sparse_litert_options",
+        "tflite_sparse_litert_register",
+        "tflite_sparse_report",
+        "tflite_sparse_version",
+    },
+    "libtensorflowlite_c.so": {
+        "tflite_plugin_create_delegate",
+        "tflite_plugin_destroy_delegate",
+        "tflite_sparse_create_delegate",
+        "tflite_sparse_free",
+        "tflite_sparse_interpreter_details",
+        "tflite_sparse_interpreter_report",
+        "tflite_sparse_interpreter_resize",
+        "tflite_sparse_interpreter_tensor",
+        "tflite_sparse_keep_error",
+        "tflite_sparse_no_default_delegate",
+        "tflite_sparse_report",
+        "tflite_sparse_take_errors",
+        "tflite_sparse_tensor_set_bytes",
+        "tflite_sparse_version",
+    },
 }
 # What every Linux with glibc has; libc++ is linked in.
 LIBRARIES = re.compile(r"lib(c|m|dl|pthread|rt)\.so\.\d|ld-linux.*")
 GLIBC_FLOOR = (2, 28)
-SIZE_LIMIT = 3_000_000
+SIZE_LIMIT = 4_000_000
 
 
 @pytest.fixture(params=MACHINES.values())
@@ -43,10 +62,16 @@ def wheel(machine):
     return wheel_of(machine)
 
 
+@pytest.fixture(params=EXPORTED)
+def library(request):
+    """A library in the wheel."""
+    return request.param
+
+
 @pytest.fixture
-def elf(wheel, tmp_path):
+def elf(wheel, library, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
-        path = archive.extract("tflite_sparse/lib/libtflite_sparse_delegate.so", tmp_path)
+        path = archive.extract(f"tflite_sparse/lib/{library}", tmp_path)
     with open(path, "rb") as file:
         yield ELFFile(file)
 
@@ -95,17 +120,20 @@ def test_glibc_floor(elf):
     assert [v for v in versions if not v.startswith("GLIBC_")] == []
 
 
-def test_exported_symbols(elf):
+def test_exported_symbols(elf, library):
     symbols = elf.get_section_by_name(".dynsym").iter_symbols()
     exported = {
         symbol.name for symbol in symbols if symbol.name and symbol.entry.st_shndx != "SHN_UNDEF"
     }
-    assert exported == EXPORTED
+    assert {name for name in exported if not name.startswith("TfLite")} == EXPORTED[library]
+    assert ("TfLiteInterpreterCreate" in exported) == (library == "libtensorflowlite_c.so")
 
 
 def test_only_the_package_is_inside(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        tops = {name.split("/")[0] for name in archive.namelist()}
+        names = archive.namelist()
+    assert {name.split("/")[-1] for name in names if name.endswith(".so")} == set(EXPORTED)
+    tops = {name.split("/")[0] for name in names}
     assert {re.sub(r"-[\d.]*\d", "", top) for top in tops} == {
         "tflite_sparse",
         "tflite_sparse.dist-info",

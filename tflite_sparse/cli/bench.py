@@ -24,7 +24,7 @@ from tflite_sparse.measure.compiled import COMPILED, find_bench_runtime
 from tflite_sparse.measure.plot import plot_speed_up
 from tflite_sparse.measure.variants import MODES, SKIPS, STOCK, Arrays
 from tflite_sparse.progress import Progress
-from tflite_sparse.runtime import RUNTIME_NAMES
+from tflite_sparse.runtime import RUNTIME_NAMES, stock_for
 from tflite_sparse.table import format_table
 from tflite_sparse.verify import verify_model
 
@@ -83,7 +83,7 @@ def add_parser(subparsers: Any) -> None:
         "--against",
         default=STOCK,
         metavar="WHAT",
-        help="what speed-ups are relative to: stock (the runtime's built-in delegate), off (ours, "
+        help="what speed-ups are relative to: stock (a stock runtime's own delegate), off (ours, "
         "skipping nothing), or a .tflite file that the stock runtime runs. With --sweep it runs "
         "the model without masks. Default stock",
     )
@@ -165,9 +165,12 @@ def _settings(args: argparse.Namespace) -> Settings:
         value = getattr(args, name)
         if value is not None and value < least:
             raise OptionError(f"--{name}: expected at least {least}, found {value}")
+    runtime = find_bench_runtime(args.runtime)
+    # Speed-ups over ours alone are had without a stock runtime.
+    has_stock = args.against != "off" or stock_for(runtime) is not None
     return Settings(
-        runtime=find_bench_runtime(args.runtime),
-        modes=(*args.mode, STOCK),
+        runtime=runtime,
+        modes=(*args.mode, STOCK) if has_stock else tuple(args.mode),
         warmup=args.warmup,
         seconds=args.seconds,
         rounds=args.rounds,

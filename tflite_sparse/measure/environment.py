@@ -17,7 +17,7 @@ import numpy as np
 
 from tflite_sparse._version import __version__
 from tflite_sparse.delegate import library_version
-from tflite_sparse.runtime import Runtime
+from tflite_sparse.runtime import Runtime, stock_for
 
 # Bits of the Raspberry Pi firmware's `get_throttled`, as its documentation numbers them.
 _THROTTLING = {
@@ -72,6 +72,7 @@ class State:
 
 def describe_machine(runtime: Runtime, root: Path = Path("/")) -> Machine:
     """Record the machine and the versions; `root` is where /proc and /sys are."""
+    runtimes = dict.fromkeys(each for each in (runtime, stock_for(runtime)) if each is not None)
     cpuinfo = _read(root / "proc/cpuinfo") or ""
     meminfo = re.search(r"MemTotal:\s*(\d+)", _read(root / "proc/meminfo") or "")
     return Machine(
@@ -87,7 +88,7 @@ def describe_machine(runtime: Runtime, root: Path = Path("/")) -> Machine:
         numpy=np.__version__,
         tflite_sparse=__version__,
         delegate=library_version(),
-        runtime=f"{runtime.name} {runtime.version}",
+        runtime=", ".join(f"{each.name} {each.version}" for each in runtimes),
     )
 
 

@@ -13,10 +13,10 @@ from tflite_sparse.errors import DelegateError, ModelError, OptionError
 from tflite_sparse.interpreter import Interpreter
 from tflite_sparse.measure.compiled import COMPILED, CompiledInterpreter
 from tflite_sparse.report import SparsityReport
-from tflite_sparse.runtime import Runtime
+from tflite_sparse.runtime import Runtime, stock_for
 from tflite_sparse.verify import verify_model
 
-#: Our modes; "stock" is the runtime's own built-in delegate.
+#: Our modes; "stock" is the own delegate of a stock runtime.
 MODES = ("compact", "insert", "off")
 STOCK = "stock"
 VARIANTS = (*MODES, STOCK)
@@ -80,6 +80,8 @@ def load_variant(
 
     `skip_zeros`, one of SKIPS, is of ours.
     """
+    if mode == STOCK:
+        runtime = _installed_stock(runtime)
     start = time.perf_counter_ns()
     interpreter: Any
     if mode == STOCK:
@@ -115,6 +117,16 @@ def load_variant(
     load_ms = (time.perf_counter_ns() - start) / 1e6
     report = interpreter.sparsity_report() if mode != STOCK else None
     return Variant(name or variant_name(mode, skip_zeros), interpreter, load_ms, report)
+
+
+def _installed_stock(runtime: Runtime) -> Runtime:
+    stock = stock_for(runtime)
+    if stock is None:
+        raise DelegateError(
+            "a comparison with stock TFLite needs one, and none is installed; install one: "
+            "pip install ai-edge-litert, or measure with --against off"
+        )
+    return stock
 
 
 def variant_name(mode: str, skip_zeros: str) -> str:
