@@ -71,7 +71,7 @@ system-packages:
 # The converters too: tensorflow and torch, several GB.
 .venv/.full-stamp: .venv/.light-stamp
 	@echo '== .venv: tensorflow and torch (about five minutes when nothing is cached)'
-	$(BIN)/python $(PIP_INSTALL) -c tools/constraints.txt -e '.[litert,bench,dev,keras,torch]'
+	$(BIN)/python $(PIP_INSTALL) -c tools/constraints.txt -e '.[litert,bench,dev,keras,torch,nir]'
 	@touch $@
 
 runtimes: $(RUNTIME_ENVS:%=.venvs/%/.stamp)

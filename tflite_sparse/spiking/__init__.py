@@ -13,6 +13,7 @@ except ImportError as error:
 
 from tflite_sparse.spiking.conversion import convert
 from tflite_sparse.spiking.network import SpikingNetwork
+from tflite_sparse.spiking.nir_export import to_nir
 from tflite_sparse.spiking.simulation import Simulation, simulate
 
-__all__ = ["Simulation", "SpikingNetwork", "convert", "simulate"]
+__all__ = ["Simulation", "SpikingNetwork", "convert", "simulate", "to_nir"]

@@ -195,17 +195,25 @@ class AveragePooling(_Fixed):
         """``[N, C, H, W]`` to ``[N, C, H', W']``."""
         return self.amplified(self.function(values))
 
-    def fan_out(self, shape: Sequence[int]) -> torch.Tensor:
-        """See :class:`Synapses`: windows are products of intervals, of rows and of columns."""
-        channels, height, width = shape
+    def windows(self, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which rows, and which columns, each row and column of the result averages.
+
+        Windows are products of the two. float64 ``[H, H']`` and ``[W, W']`` of 0 and 1.
+        """
         options = {"dtype": torch.float64, "device": self.gain.device}
         rows = torch.eye(height, **options)[:, None, :, None].expand(-1, 1, -1, width)
         columns = torch.eye(width, **options)[:, None, None, :].expand(-1, 1, height, -1)
-        read_by_rows = (self.function(rows)[:, 0] != 0).any(2).double()  # [H, H']
-        read_by_columns = (self.function(columns)[:, 0] != 0).any(1).double()  # [W, W']
-        kept = torch.ones((len(read_by_rows[0]), len(read_by_columns[0])), **options)
+        read_by_rows = (self.function(rows)[:, 0] != 0).any(2)
+        read_by_columns = (self.function(columns)[:, 0] != 0).any(1)
+        return read_by_rows.double(), read_by_columns.double()
+
+    def fan_out(self, shape: Sequence[int]) -> torch.Tensor:
+        """See :class:`Synapses`."""
+        channels, height, width = shape
+        rows, columns = self.windows(height, width)
+        kept = rows.new_ones((rows.shape[1], columns.shape[1]))
         if self.mask is not None:
             kept = kept * self.mask[0, 0]
-        counts = read_by_rows @ kept @ read_by_columns.T
-        reached = (self.gain != 0).double().view(-1, 1, 1).expand(channels, 1, 1)
+        counts: torch.Tensor = rows @ kept @ columns.T
+        reached = (self.gain != 0).double().expand(channels)[:, None, None]
         return counts * reached
