@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "native/engine/plane.h"
+#include "native/engine/threshold.h"
 #include "native/engine/window-tasks.h"
 #include "native/engine/window.h"
 #include "xnnpack/math.h"
@@ -239,6 +240,9 @@ static enum zero_rule binary_zero_rule(const struct xnn_value* values,
                                        const struct xnn_node* node) {
   const bool all_have_rows =
       node_reads_rows(values, node, 0) && node_reads_rows(values, node, 1);
+  if (threshold_is(node)) {
+    return node_reads_rows(values, node, 0) ? zero_rule_all : zero_rule_none;
+  }
   switch (node->binary_operator) {
     case xnn_binary_multiply:
       return zero_rule_any;

@@ -13,6 +13,7 @@
 #include "native/engine/row-set.h"
 #include "native/engine/row-state.h"
 #include "native/engine/sparsity.h"
+#include "native/engine/threshold.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/log.h"
 #include "xnnpack/math.h"
@@ -80,6 +81,7 @@ enum xnn_status xnn_subgraph_skip_masked_rows(xnn_subgraph_t subgraph) {
   }
   sparsity->ref_count = 1;
   xnn_subgraph_analyze_consumers_and_producers(subgraph);
+  threshold_fuse(subgraph);
   struct row_analysis analysis;
   enum xnn_status status = xnn_status_out_of_memory;
   bool has_masks = false;

@@ -222,6 +222,31 @@ def test_masks_stand_behind_thresholds():
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_masked_pixels_are_left_out_of_thresholds():
+    """Rows stay compact from one convolution through a threshold to the next."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        *(torch.nn.Conv2d(3, 16, 3, padding=1), in_torch.LearnableThresholdReLU(T, channels=16)),
+        *(torch.nn.Conv2d(16, 16, 3, padding=1), in_torch.ThresholdReLU(T)),
+        torch.nn.Conv2d(16, 4, 1),
+    )
+    mask = np.indices((8, 8)).sum(0) % 2 == 0
+    content = ts.convert_torch(
+        model.eval(), (torch.zeros(1, 3, 8, 8),), masks={"0": mask, "2": mask}, progress=False
+    )
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
+    outputs, forms = [], []
+    for mode in ("off", "compact"):
+        interpreter = ts.Interpreter(model_content=content, mode=mode)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture)
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+        forms.append([layer.form for layer in interpreter.sparsity_report().layers])
+    np.testing.assert_array_equal(*outputs)
+    assert forms == [["dense", "dense"], ["compact", "compact"]]
+
+
 @pytest.mark.parametrize("kind", ["torch", "keras"])
 def test_int8_is_refused_and_a_threshold_of_zero_is_a_relu(kind):
     data = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 1)).astype(np.float32)

@@ -230,6 +230,7 @@ static size_t find_visits(const struct nonzero_gemm* gemm,
     const float* row = next_row(&walk);
     visit->row = (uint32_t)r;
     visit->count = 0;
+    visit->places = first_lists;
     if (row != NULL) {
       const size_t listed_row = has_own_lists ? r : row_number(numbers, row);
       const uint8_t* lists = first_lists + listed_row * lists_bytes;
