@@ -69,6 +69,23 @@ const char* zero_product_obstacle(const struct xnn_operator* op) {
              : NULL;
 }
 
+const char* zero_product_obstacle_of_shape(const struct xnn_operator* op) {
+#if XNN_ARCH_ARM64
+  // Upstream's kernels for one row keep two sums of each output.
+  const bool is_for_one_row =
+      zero_is_gemm(op) ? op->context.gemm.gemm.gemm.ukernel.function[0] ==
+                             op->ukernel.gemm.gemm_cases[0].function[0]
+                       : op->context.igemm.igemm.ukernel.function[0] ==
+                             op->ukernel.igemm.igemm_cases[0].function[0];
+  if (is_for_one_row) {
+    return "this machine's kernel for one row adds in another order";
+  }
+#else
+  (void)op;
+#endif
+  return NULL;
+}
+
 static size_t num_taps(const struct xnn_operator* op) {
   return zero_is_gemm(op) ? 1 : op->context.igemm.igemm.ks;
 }

@@ -17,6 +17,9 @@ extern "C" {
 // Why an operator cannot skip zeros, or NULL.
 const char* zero_product_obstacle(const struct xnn_operator* op);
 
+// The same for the kernel that it was given by reshape.
+const char* zero_product_obstacle_of_shape(const struct xnn_operator* op);
+
 // Describes the product of an operator that was reshaped.
 void zero_product_describe(struct zero_skipping* skipping,
                            const struct xnn_value* input);

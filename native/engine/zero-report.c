@@ -4,6 +4,7 @@
 
 #include "native/engine/row-state.h"
 #include "native/engine/sparsity.h"
+#include "native/engine/zero-product.h"
 #include "native/engine/zero-state.h"
 #include "native/engine/zeros/nonzero-spread.h"
 #include "xnnpack/log.h"
@@ -38,7 +39,7 @@ static void describe(const struct xnn_operator_data* opdata,
       .obstacle = skipping->obstacle != NULL ? skipping->obstacle
                   : skipping->mode == xnn_zeros_mode_never
                       ? "skip_zeros is never"
-                      : NULL,
+                      : zero_product_obstacle_of_shape(op),
       .last_zeros = skipping->last_zeros,
       .pays_from = 1.0 - skipping->most_nonzeros,
   };

@@ -81,7 +81,10 @@ static enum xnn_status reshape(struct xnn_operator_data* opdata,
   if ((status != xnn_status_success &&
        status != xnn_status_reallocation_required) ||
       op->state == xnn_run_state_skip || skipping->obstacle != NULL ||
-      skipping->mode == xnn_zeros_mode_never) {
+      skipping->mode == xnn_zeros_mode_never ||
+      zero_product_obstacle_of_shape(op) != NULL) {
+    skipping->skips = false;
+    skipping->workspace_bytes = 0;
     return status;
   }
   xnn_reorder_gemm_loops(op, threadpool);

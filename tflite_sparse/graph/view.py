@@ -171,13 +171,17 @@ class View:
         graph arrive by.
         """
         source = self.constant_source(tensor)
-        values = None if source is None else self.stored(source)
-        scales, points = ((), ()) if source is None else self.quantization(source)
+        if source is None:
+            return None
+        values = self.stored(source)
+        scales, points = self.quantization(source)
         if values is None or not scales:
             return values
-        if len(scales) != 1:
-            return None
-        return (values.astype(np.float64) - points[0]) * scales[0]
+        # One scale for all, or one for each index of the quantised dimension.
+        shape = [1] * values.ndim
+        if len(scales) > 1:
+            shape[self.graph.tensors[source].quantization.quantizedDimension] = len(scales)
+        return (values.astype(np.float64) - np.reshape(points, shape)) * np.reshape(scales, shape)
 
     def is_constant(self, tensor: int) -> bool:
         """Whether the tensor is a constant, possibly through DEQUANTIZE."""
