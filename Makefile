@@ -31,7 +31,7 @@ litert-2.2_PACKAGES := ai-edge-litert==2.2.0
 NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
 
 .PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
-.PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64 test-hostile
+.PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64 test-hostile test-architectures
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
 .PHONY: native native-runtime native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
@@ -48,6 +48,7 @@ help:
 	@echo 'make c-library-aarch64  the same for 64-bit Arm Linux, cross-built'
 	@echo 'make test-aarch64   both and the native tests on emulated processors'
 	@echo 'make test-hostile   10,000 changed models, loaded and run under AddressSanitizer'
+	@echo 'make test-architectures   all networks of keras.applications; `make test` has one of them'
 	@echo 'make docker-check   the Dockerfiles, built with buildah'
 	@echo 'make clean   remove what was built here (the user cache stays)'
 
@@ -191,6 +192,9 @@ emulator: system-packages .venv/.light-stamp
 # The native tests, the wheel and the C library on every emulated processor; `make test` has the short part.
 test-aarch64: wheel wheel-aarch64 c-library-aarch64 emulator models native-aarch64-benchmarks $(CPUS:%=native-test-%)
 	TFLITE_SPARSE_CPUS="$(CPUS)" $(BIN)/python -m pytest tests/aarch64 tests/wheels
+
+test-architectures: native .venv/.full-stamp
+	$(BIN)/python -m pytest tests/architectures --all-architectures
 
 native-test-%: emulator sources
 	$(BAZEL) test $(BAZEL_FLAGS) --config=aarch64 --test_env=TFLITE_SPARSE_GRAPHS=20 \
