@@ -109,6 +109,15 @@ def ablations(network: str) -> list[Run]:
     ]
 
 
+def patterns(network: str) -> list[Run]:
+    """Regular masks beside the table's random ones."""
+    return [
+        Run(network, sparsity, mask_source=source)
+        for sparsity in (0.5, 0.3)
+        for source in ("alternating", "lattice")
+    ]
+
+
 def freezing(network: str) -> list[Run]:
     """Masks that freeze later."""
     return [Run(network, s, freeze_from=freeze) for s in (0.1, 0.3) for freeze in (0.4, 0.9)]
@@ -169,6 +178,7 @@ def penalties(network: str) -> list[Run]:
 GROUPS = {
     "table": table,
     "ablations": ablations,
+    "patterns": patterns,
     "freezing": freezing,
     "rivals": rivals,
     "zeros": zeros,

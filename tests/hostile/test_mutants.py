@@ -7,6 +7,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as fb
 
 import tflite_sparse as ts
+from tests.conformance.one_operation import content
+from tests.conformance.operations import all_cases
 from tests.convert.small_models import chain
 from tests.hostile.run import run
 
@@ -60,3 +62,20 @@ def ask_for_a_constant(graph):
 def test_graphs_without_an_order_are_refused(change, reason):
     with pytest.raises(ts.ModelError, match=re.escape(reason)):
         ts.Interpreter(model_content=changed(change))
+
+
+@pytest.mark.parametrize("kind", ["SUM", "MEAN"])
+def test_an_output_of_another_type_is_left_to_the_runtime(kind):
+    """XNNPACK would write four bytes where there is one."""
+    case = next(case for case in all_cases() if case.kind == kind)
+    model = fb.ModelT.InitFromObj(fb.Model.GetRootAs(content(case), 0))
+    graph = model.subgraphs[0]
+    output = graph.tensors[graph.outputs[0]]
+    output.type = fb.TensorType.INT8
+    output.quantization = fb.QuantizationParametersT(scale=[0.5], zeroPoint=[-3])
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    interpreter = ts.Interpreter(model_content=bytes(builder.Output()))
+    interpreter.allocate_tensors()
+    (left,) = interpreter.sparsity_report().left
+    assert "unsupported type INT8" in left.reason

@@ -14,7 +14,7 @@ from tflite_sparse.errors import ConversionError, DelegateError
 from tflite_sparse.graph.file import ModelFile
 from tflite_sparse.graph.layers import Layer, find_layers
 from tflite_sparse.graph.view import View
-from tflite_sparse.inputs import random_inputs
+from tflite_sparse.inputs import dequantized, quantized, random_inputs
 from tflite_sparse.interpreter import Interpreter
 from tflite_sparse.masks.mask_set import Mask
 
@@ -188,7 +188,7 @@ def _compare(
 ) -> None:
     view = View(ModelFile.read(content), 0)
     converted = [
-        (_dequantised(value, detail["quantization"]), _step(view, detail["index"]))
+        (dequantized(value, detail), _step(view, detail["index"]))
         for value, detail in zip(found, details)
     ]
     if len(converted) != len(outputs):
@@ -240,20 +240,7 @@ def _in_order(model: Reference, inputs: Sequence[Array]) -> list[Array]:
                 f"the converted model wants an input {list(shape)}, the source has "
                 f"{[list(value.shape) for value in inputs]}"
             )
-        ordered.append(_quantised(remaining.pop(index), detail))
+        value = remaining.pop(index)
+        is_real = value.dtype.kind == "f"
+        ordered.append(quantized(value, detail) if is_real else value.astype(detail["dtype"]))
     return ordered
-
-
-def _quantised(value: Array, detail: dict[str, Any]) -> Array:
-    dtype = np.dtype(detail["dtype"])
-    scale, point = detail["quantization"]
-    if dtype.kind == "f" or not scale:
-        return value.astype(dtype)
-    bounds = np.iinfo(dtype)
-    steps: Array = np.round(value / scale) + point
-    return np.clip(steps, bounds.min, bounds.max).astype(dtype)
-
-
-def _dequantised(value: Array, quantization: tuple[float, int]) -> Array:
-    scale, point = quantization
-    return (value.astype(np.float64) - point) * scale if scale else value

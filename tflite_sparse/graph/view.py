@@ -181,7 +181,9 @@ class View:
         shape = [1] * values.ndim
         if len(scales) > 1:
             shape[self.graph.tensors[source].quantization.quantizedDimension] = len(scales)
-        return (values.astype(np.float64) - np.reshape(points, shape)) * np.reshape(scales, shape)
+        steps = values.astype(np.float64) - np.reshape(points, shape)
+        real: Array = steps * np.reshape(scales, shape)
+        return real
 
     def is_constant(self, tensor: int) -> bool:
         """Whether the tensor is a constant, possibly through DEQUANTIZE."""
