@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fill the tables of figures in README.md and docs/benchmarks.md from benchmarks/results/*.json.
+"""Fill the tables of figures in README.md, docs/benchmarks.md and examples from their results.
 
 python3 -m tools.tables_in_docs          # rewrites the tables; a test compares them
 
@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from examples.spiking import tables as spiking
 from tflite_sparse.files import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "benchmarks.md",
+    ROOT / "examples" / "spiking" / "README.md",
+)
 RESULTS = ROOT / "benchmarks" / "results"
 
 _PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -82,7 +87,18 @@ def engine() -> str:
     return _table(["", *(f"{s:.0%}" for s in sparsities), "ideal at 50%"], rows)
 
 
-TABLES = {"speed-up": speed_up, "paper": paper, "engine": engine}
+def _of_spiking(table: Callable[[list[dict[str, Any]]], spiking.Table]) -> str:
+    return _table(*table(spiking.read()))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "speed-up": speed_up,
+    "paper": paper,
+    "engine": engine,
+    "spiking-reductions": lambda: _of_spiking(spiking.reductions),
+    "spiking-areas": lambda: _of_spiking(spiking.areas),
+    "spiking-convergence": lambda: _of_spiking(spiking.convergence),
+}
 
 
 def filled(text: str) -> str:

@@ -65,6 +65,7 @@ def test_whatever_computes_a_relu_is_taken(name):
     model, shown = prepared(Calls(RELUS[name])), images(8)
     network, found = simulated(model, shown)
     assert [layer.name for layer in network.layers] == ["first", "last"]
+    np.testing.assert_allclose(network(shown), result_of(model, shown), rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.outputs, result_of(model, shown), rtol=0, atol=0.02)
 
 
@@ -178,6 +179,8 @@ def test_thresholds_silence_small_activations(name):
     assert (rates[wanted == 0] == 0).all()
     assert ((currents.numpy() > 0) & (wanted == 0)).any()
     assert np.abs(rates * scale - wanted).max() <= 1.001 * scale / 1000
+    (_, activations), _ = network.activations(shown)
+    np.testing.assert_allclose(activations * scale, wanted, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])

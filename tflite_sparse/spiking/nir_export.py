@@ -154,7 +154,7 @@ def _check(layer: Neurons) -> None:
     problem = None
     if layer.threshold is not None:
         problem = "has a threshold below which it is silent"
-    elif any(synapses.mask is not None for synapses in layer.synapses):
+    elif any(getattr(synapses, "mask", None) is not None for synapses in layer.synapses):
         problem = "has a mask"
     if problem is not None:
         raise ConversionError(

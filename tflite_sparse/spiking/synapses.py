@@ -37,17 +37,13 @@ class Synapses(nn.Module, abc.ABC):  # type: ignore[misc]
         source: the index of the layer whose spikes they pass on; None for the network's input,
             whose values are constant currents.
         views: what is applied to the counts of the source's spikes, or to the input's values.
-        mask: the neurons that are reached, ``[1, 1, H, W]`` of 0 and 1; None where all are.
     """
-
-    mask: torch.Tensor | None
 
     def __init__(self, name: str, source: int | None, views: Sequence[View]) -> None:
         super().__init__()
         self.name = name
         self.source = source
         self.views = tuple(views)
-        self.register_buffer("mask", None)
 
     def view(self, values: torch.Tensor) -> torch.Tensor:
         """What the synapses read of their source."""
@@ -55,14 +51,9 @@ class Synapses(nn.Module, abc.ABC):  # type: ignore[misc]
             values = view.function(values)
         return values
 
+    @abc.abstractmethod
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """The currents ``[N, ...]`` that viewed values or spikes ``[N, ...]`` give."""
-        currents = self.connect(values)
-        return currents if self.mask is None else currents * self.mask
-
-    @abc.abstractmethod
-    def connect(self, values: torch.Tensor) -> torch.Tensor:
-        """The currents as if no neuron was masked."""
 
     @abc.abstractmethod
     def fan_out(self, shape: Sequence[int]) -> torch.Tensor:
@@ -80,32 +71,40 @@ class Synapses(nn.Module, abc.ABC):  # type: ignore[misc]
         """Multiply the weights; a tensor ``[C]`` has a factor for each channel that is reached."""
 
 
-class _Weighted(Synapses):
-    """Synapses with a matrix or kernels of weights."""
+class Weighted(Synapses):
+    """Synapses with a matrix or kernels of weights.
+
+    Attributes:
+        mask: the neurons that are reached, ``[1, 1, H, W]`` of 0 and 1; None where all are.
+    """
 
     weight: torch.Tensor
+    mask: torch.Tensor | None
 
     def __init__(
         self, name: str, source: int | None, views: Sequence[View], weight: torch.Tensor
     ) -> None:
         super().__init__(name, source, views)
         self.register_buffer("weight", weight.detach().clone())
+        self.register_buffer("mask", None)
 
     @abc.abstractmethod
     def product(self, values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """The map with these weights."""
 
-    def connect(self, values: torch.Tensor) -> torch.Tensor:
-        """The map with the network's weights."""
-        return self.product(values, self.weight)
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """See :class:`Synapses`."""
+        return self._reaching(self.product(values, self.weight))
+
+    def _reaching(self, currents: torch.Tensor) -> torch.Tensor:
+        return currents if self.mask is None else currents * self.mask
 
     def fan_out(self, shape: Sequence[int]) -> torch.Tensor:
         """See :class:`Synapses`: the transposed map, with weights of 1, of ones."""
         ones = (self.weight != 0).double()
 
         def reached(values: torch.Tensor) -> torch.Tensor:
-            made = self.product(values, ones)
-            return made.sum() if self.mask is None else (made * self.mask).sum()
+            return self._reaching(self.product(values, ones)).sum()
 
         at = torch.zeros((1, *shape), dtype=torch.float64, device=self.weight.device)
         counts: torch.Tensor = torch.func.grad(reached)(at)[0]
@@ -118,7 +117,7 @@ class _Weighted(Synapses):
         self.weight *= factor
 
 
-class Convolution(_Weighted):
+class Convolution(Weighted):
     """The synapses of an ``nn.Conv2d``."""
 
     def __init__(
@@ -135,7 +134,7 @@ class Convolution(_Weighted):
         return functional.conv2d(values, weight, **self.options)
 
 
-class Dense(_Weighted):
+class Dense(Weighted):
     """The synapses of an ``nn.Linear``."""
 
     def product(self, values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -166,15 +165,15 @@ class _Fixed(Synapses):
 class OneToOne(_Fixed):
     """A shortcut: each neuron reads the one at its own place."""
 
-    def connect(self, values: torch.Tensor) -> torch.Tensor:
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
         """The values times the gain."""
         return self.amplified(values)
 
     def fan_out(self, shape: Sequence[int]) -> torch.Tensor:
         """See :class:`Synapses`."""
         at = torch.ones((1, *shape), dtype=torch.float64, device=self.gain.device)
-        reached: torch.Tensor = (self.amplified(at) != 0).double()
-        return (reached if self.mask is None else reached * self.mask)[0]
+        reached: torch.Tensor = (self.amplified(at)[0] != 0).double()
+        return reached
 
 
 class AveragePooling(_Fixed):
@@ -191,7 +190,7 @@ class AveragePooling(_Fixed):
         super().__init__(name, source, views, like)
         self.function = function
 
-    def connect(self, values: torch.Tensor) -> torch.Tensor:
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
         """``[N, C, H, W]`` to ``[N, C, H', W']``."""
         return self.amplified(self.function(values))
 
@@ -211,9 +210,6 @@ class AveragePooling(_Fixed):
         """See :class:`Synapses`."""
         channels, height, width = shape
         rows, columns = self.windows(height, width)
-        kept = rows.new_ones((rows.shape[1], columns.shape[1]))
-        if self.mask is not None:
-            kept = kept * self.mask[0, 0]
-        counts: torch.Tensor = rows @ kept @ columns.T
+        counts: torch.Tensor = rows.sum(1)[:, None] * columns.sum(1)
         reached = (self.gain != 0).double().expand(channels)[:, None, None]
         return counts * reached
