@@ -3,6 +3,7 @@
 //
 //   zero_layers [LAYER [ZEROS...]]
 //   zero_layers --costs
+//   zero_layers --once FORM LAYER ZEROS
 //
 // LAYER is SIZExCHANNELSxOUTPUTSxKERNEL or that with xSTRIDE, such as
 // 28x128x128x3; without one, the layers of ResNets, narrow ones, and a large
@@ -10,6 +11,9 @@
 // layer and share, upstream's speed and how many times as fast ours is, finding
 // the zeros included: with lists, and spread to their readers. Medians of
 // interleaved runs. Ends with status 1 if an output differs.
+//
+// --once runs a layer once and prints nothing, for programs that count
+// instructions: FORM is dense, lists, spread, or none for what comes before.
 //
 // --costs prints, per instruction set, the end of its line in
 // native/engine/costs.c, fitted to all layers.
@@ -133,8 +137,16 @@ double Milliseconds(const F& run) {
   return time.count();
 }
 
+void FillWithZeros(double share, size_t count, float* values,
+                   std::mt19937& random) {
+  std::uniform_real_distribution<float> uniform(0, 1);
+  for (size_t i = 0; i < count; i++) {
+    values[i] = uniform(random) < share ? 0.0f : uniform(random);
+  }
+}
+
 bool Measure(const InstructionSet& set, const Layer& layer,
-             const std::vector<double>& shares,
+             const std::vector<double>& shares, const std::string& only,
              std::vector<ZeroSample>* samples) {
   std::mt19937 random(1);
   std::uniform_real_distribution<float> uniform(0, 1);
@@ -284,6 +296,17 @@ bool Measure(const InstructionSet& set, const Layer& layer,
     }
   };
 
+  if (!only.empty()) {
+    FillWithZeros(shares[0], inputs * layer.channels, input.get(), random);
+    if (only == "dense") {
+      dense();
+    } else if (only == "lists") {
+      listed();
+    } else if (only == "spread" && can_spread) {
+      spread();
+    }
+    return only != "spread" || can_spread;
+  }
   bool equal = true;
   std::printf("%-8s %2zux%-2zu %4zu->%-4zu %zux%zu/%zu ", set.name, layer.size,
               layer.size, layer.channels, layer.outputs, layer.kernel,
@@ -295,9 +318,7 @@ bool Measure(const InstructionSet& set, const Layer& layer,
     size_t differences = 0;
     for (int run = 0; run < kRuns; run++) {
       // Other values each time: the processor would learn where lists end.
-      for (size_t i = 0; i < inputs * layer.channels; i++) {
-        input[i] = uniform(random) < share ? 0.0f : uniform(random);
-      }
+      FillWithZeros(share, inputs * layer.channels, input.get(), random);
       dense_times.push_back(Milliseconds(dense));
       listed_times.push_back(Milliseconds(listed));
       spread_times.push_back(Milliseconds(spread));
@@ -356,19 +377,25 @@ int Main(int argc, char** argv) {
       {28, 32, 32, 3},    {28, 32, 64, 3, 2}, {14, 64, 64, 3},
       {28, 32, 32, 1},    {1, 4096, 4096, 1}};
   std::vector<double> shares = {0.5, 0.65, 0.8};
+  std::string only;
   const bool fits_costs = argc > 1 && std::strcmp(argv[1], "--costs") == 0;
   if (fits_costs) {
     // One row is limited by memory: it would tell about that.
     layers.pop_back();
     shares = {0.2, 0.5, 0.8, 0.95};
   } else if (argc > 1) {
+    if (std::strcmp(argv[1], "--once") == 0 && argc > 4) {
+      only = argv[2];
+      argv += 2;
+      argc -= 2;
+    }
     Layer layer;
     if (std::sscanf(argv[1], "%zux%zux%zux%zux%zu", &layer.size,
                     &layer.channels, &layer.outputs, &layer.kernel,
                     &layer.stride) < 4) {
       std::fprintf(stderr,
-                   "usage: zero_layers [SIZExCHANNELSxOUTPUTSxKERNEL[xSTRIDE] "
-                   "[ZEROS...]]\n");
+                   "usage: zero_layers [--once FORM] "
+                   "[SIZExCHANNELSxOUTPUTSxKERNEL[xSTRIDE] [ZEROS...]]\n");
       return 2;
     }
     layers = {layer};
@@ -387,7 +414,7 @@ int Main(int argc, char** argv) {
   std::map<std::string, std::vector<ZeroSample>> samples;
   for (const Layer& layer : layers) {
     for (const InstructionSet& set : InstructionSets(layer.outputs)) {
-      equal = Measure(set, layer, shares, &samples[set.name]) && equal;
+      equal = Measure(set, layer, shares, only, &samples[set.name]) && equal;
     }
   }
   for (const auto& [name, measured] : samples) {

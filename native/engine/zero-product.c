@@ -341,9 +341,22 @@ bool zero_product_cut(struct zero_skipping* skipping, size_t num_threads) {
     const double most_nonzeros = most_spread_nonzeros_that_pay(&work);
     if (most_nonzeros >= skipping->most_nonzeros) {
       skipping->most_nonzeros = most_nonzeros;
-      return true;
+    } else {
+      zero_product_release(skipping);
     }
+  }
+  if (skipping->most_nonzeros <= 0 && skipping->mode == xnn_zeros_mode_auto) {
+    // It never pays: not even for nothing but zeros, and it takes no memory.
+    skipping->most_nonzeros = -1;
     zero_product_release(skipping);
+    skipping->rows_per_block = skipping->num_rows;
+    skipping->outputs_per_task = gemm->num_outputs;
+    skipping->lists_stride = 0;
+    skipping->scratch_bytes = 0;
+    return true;
+  }
+  if (skipping->readers != NULL) {
+    return true;
   }
   skipping->lists_stride = skipping->num_groups * gemm->lists_bytes;
   cut_lists(skipping, num_threads);

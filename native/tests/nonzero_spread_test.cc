@@ -207,7 +207,7 @@ TEST_P(NonzeroSpread, AddsWhatDenseLoopsAdd) {
 // Neighbouring windows have the same readers: tables stay small.
 TEST_P(NonzeroSpread, StoresWhatRepeatsOnce) {
   const size_t size = 40;
-  for (const size_t stride : {1, 2}) {
+  for (const size_t stride : {1, 2, 3}) {
     nonzero_gemm gemm = {};
     gemm.kernels = GetParam().kernels;
     gemm.num_taps = 9;

@@ -100,6 +100,19 @@ TEST(ZeroSkipping, ListsAreAQuarterOfTheArena) {
   EXPECT_EQ(run.ListBytes() > 0, CanSkip());
 }
 
+TEST(ZeroSkipping, WhereItNeverPaysItTakesNoMemory) {
+  Graph graph(Type::kFloat32, kSeed);
+  Window window;
+  window.kernel = 5;
+  window.stride = 2;
+  graph.Output(graph.Convolution(graph.Input({64, 64, 1}), 16, window));
+  GraphRun run(graph, xnn_sparsity_mode_compact);
+  const xnn_zero_layer facts = RunOnce(run, 1.0);
+  EXPECT_EQ(facts.form, xnn_zero_form_dense);
+  EXPECT_GT(facts.pays_from, 1);
+  EXPECT_LE(run.ListBytes(), 64u);
+}
+
 TEST(ZeroSkipping, WeightsThatAreNotFiniteStayDense) {
   for (const float weight : {std::numeric_limits<float>::infinity(),
                              std::numeric_limits<float>::quiet_NaN()}) {

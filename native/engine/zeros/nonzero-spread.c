@@ -10,6 +10,9 @@
 #include "xnnpack/allocator.h"
 #include "xnnpack/math.h"
 
+// Of sources that may have the same readers.
+static const size_t kMostSourcesBack = 8;
+
 // --- who reads what --------------------------------------------------------
 
 // The taps that read each pixel of a range, one pixel after the other.
@@ -59,19 +62,21 @@ static bool sort_by_pixel(const uint32_t* pixel_under_tap, size_t num_taps,
   return true;
 }
 
-// Of a source `back` before the last: the same readers are stored once. Rows of
-// pixels repeat them, with stride 2 every other one.
-static bool share_readers(struct nonzero_readers* found, size_t back) {
+// Neighbouring pixels have the same readers, with a stride every other pixel,
+// and if they are visited in parts every other part: these are stored once.
+static void share_readers(struct nonzero_readers* found) {
   struct nonzero_source* last = &found->sources[found->num_sources - 1];
-  if (found->num_sources <= back ||
-      memcmp(found->readers + (last - back)->first_reader,
-             found->readers + last->first_reader,
-             last->count * sizeof(struct nonzero_reader)) != 0) {
-    return false;
+  const size_t most = min(found->num_sources - 1, kMostSourcesBack);
+  for (size_t back = 1; back <= most; back++) {
+    const struct nonzero_source* earlier = last - back;
+    if (memcmp(found->readers + earlier->first_reader,
+               found->readers + last->first_reader,
+               last->count * sizeof(struct nonzero_reader)) == 0) {
+      found->num_readers -= last->count;
+      last->first_reader = earlier->first_reader;
+      return;
+    }
   }
-  found->num_readers -= last->count;
-  last->first_reader = (last - back)->first_reader;
-  return true;
 }
 
 // Appends a source with `count` readers.
@@ -91,9 +96,7 @@ static void add_source(size_t num_taps, uint32_t stored_row,
         .row = (int16_t)((int64_t)(taps[i] / num_taps) - (int64_t)base),
     };
   }
-  if (!share_readers(found, 1)) {
-    share_readers(found, 2);
-  }
+  share_readers(found);
 }
 
 // Room for as many sources and readers as there may be.
