@@ -13,11 +13,15 @@ from collections.abc import Iterable, Sequence
 
 from tools import emulator
 
-_INSTRUCTION = re.compile(rb"0x([0-9a-f]+):")
+_INSTRUCTION = re.compile(rb"0x([0-9a-f]+):\s+[0-9a-f]{8}\s+(\S+)")
 
 
-def count_in(log: Iterable[bytes]) -> int:
-    """The number of executed instructions in a log of `-d in_asm,exec,nochain`."""
+def count_in(log: Iterable[bytes], start_of_name: str = "") -> int:
+    """The number of executed instructions in a log of `-d in_asm,exec,nochain`.
+
+    `start_of_name`: of those whose names start so; "ld" for loads.
+    """
+    prefix = start_of_name.encode()
     # By the address of a block's first instruction, as lines of executed blocks spell it.
     sizes: dict[bytes, int] = {}
     start = b""
@@ -30,18 +34,21 @@ def count_in(log: Iterable[bytes]) -> int:
         elif line.startswith(b"IN:"):
             is_new = True
         elif line.startswith(b"0x"):
+            found = _INSTRUCTION.match(line)
+            assert found, line
             if is_new:
-                found = _INSTRUCTION.match(line)
-                assert found, line
                 start, is_new = b"%016x" % int(found[1], 16), False
                 sizes[start] = 0
-            sizes[start] += 1
+            sizes[start] += found[2].startswith(prefix)
     return total
 
 
-def count(cpu: str, program: Sequence[str], single_step: bool = False) -> int:
+def count(
+    cpu: str, program: Sequence[str], single_step: bool = False, start_of_name: str = ""
+) -> int:
     """Instructions that an Arm program executes on the processor `cpu` of the emulator.
 
+    `start_of_name`: of those whose names start so; "ld" for loads.
     With `single_step`, qemu makes a block of each instruction: slow, and the same number.
     Raises RuntimeError if the program fails.
     """
@@ -54,7 +61,7 @@ def count(cpu: str, program: Sequence[str], single_step: bool = False) -> int:
         bufsize=1 << 20,
     ) as process:
         assert process.stderr is not None
-        total = count_in(process.stderr)
+        total = count_in(process.stderr, start_of_name)
     if process.returncode:
         raise RuntimeError(f"{' '.join(program)} ended with {process.returncode}")
     return total
