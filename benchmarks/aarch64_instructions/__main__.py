@@ -16,7 +16,6 @@ again: after an interruption, the same command goes on.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -25,10 +24,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.aarch64_instructions.count import count
+from benchmarks.aarch64_instructions.count import arguments, count
 from benchmarks.engine.tables import markdown_table
 from tflite_sparse.files import write_atomically
-from tools import emulator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "bazel-aarch64-bin" / "native" / "benchmarks" / "masked_chain"
@@ -108,16 +106,7 @@ def written(counted: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def main() -> int:
     """Count and print; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--cpu", choices=emulator.BOARDS, default="cortex-a72")
-    parser.add_argument("--write", action="store_true", help="also write into results/")
-    args = parser.parse_args()
-    if not PROGRAM.is_file():
-        print(f"error: expected {PROGRAM}; run `make native-aarch64-benchmarks`", file=sys.stderr)
-        return 1
-    emulator.make()
+    args = arguments(__doc__, PROGRAM)
     counted = {"cpu": args.cpu, "program": hashlib.sha256(PROGRAM.read_bytes()).hexdigest()}
     records = written(counted) if args.write else []
     for layer in LAYERS:

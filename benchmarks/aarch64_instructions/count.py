@@ -7,13 +7,32 @@ instruction. The sum of the sizes of all executed blocks is the number of execut
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tools import emulator
 
 _INSTRUCTION = re.compile(rb"0x([0-9a-f]+):\s+[0-9a-f]{8}\s+(\S+)")
+
+
+def arguments(description: str, program: Path) -> argparse.Namespace:
+    """`cpu` and `write` from the command line, once the program and the emulator are there.
+
+    Raises SystemExit if the program was not built.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cpu", choices=emulator.BOARDS, default="cortex-a72")
+    parser.add_argument("--write", action="store_true", help="also write into results/")
+    args = parser.parse_args()
+    if not program.is_file():
+        raise SystemExit(f"error: expected {program}; run `make native-aarch64-benchmarks`")
+    emulator.make()
+    return args
 
 
 def count_in(log: Iterable[bytes], start_of_name: str = "") -> int:

@@ -11,17 +11,15 @@ zeros first. Each number is less that of the program without the layer.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.aarch64_instructions.count import count
+from benchmarks.aarch64_instructions.count import arguments, count
 from benchmarks.engine.tables import markdown_table
 from tflite_sparse.files import write_atomically
-from tools import emulator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "bazel-aarch64-bin" / "native" / "benchmarks" / "zero_layers"
@@ -81,16 +79,7 @@ def page(cpu: str, records: Iterable[Mapping[str, Any]]) -> str:
 
 def main() -> int:
     """Count and print; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--cpu", choices=emulator.BOARDS, default="cortex-a72")
-    parser.add_argument("--write", action="store_true", help="also write into results/")
-    args = parser.parse_args()
-    if not PROGRAM.is_file():
-        print(f"error: expected {PROGRAM}; run `make native-aarch64-benchmarks`", file=sys.stderr)
-        return 1
-    emulator.make()
+    args = arguments(__doc__, PROGRAM)
     records: list[dict[str, Any]] = []
     for layer, forms in LAYERS.items():
         print(f"{layer} ...", file=sys.stderr, flush=True)

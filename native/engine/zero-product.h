@@ -31,8 +31,6 @@ bool zero_product_has_finite_weights(const struct zero_skipping* skipping);
 // when out of memory.
 bool zero_product_cut(struct zero_skipping* skipping, size_t num_threads);
 
-void zero_product_release(struct zero_skipping* skipping);
-
 const float* zero_product_weights(const struct xnn_operator* op, size_t group);
 
 // Rows of a tile of upstream's kernel.

@@ -7,6 +7,7 @@
 #include "native/dense/gemm-loops.h"
 #include "native/engine/sparsity.h"
 #include "native/engine/zero-product.h"
+#include "native/engine/zero-readers.h"
 #include "native/engine/zero-state.h"
 #include "native/engine/zero-tasks.h"
 #include "native/engine/zeros/nonzero-block.h"
@@ -162,7 +163,7 @@ enum xnn_status xnn_skip_zeros(const struct xnn_node* node,
 
 void xnn_zero_skipping_release(struct zero_skipping* skipping) {
   if (skipping != NULL) {
-    zero_product_release(skipping);
+    zero_readers_release(skipping);
   }
   xnn_release_memory(skipping);
 }

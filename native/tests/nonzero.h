@@ -3,11 +3,16 @@
 #ifndef TFLITE_SPARSE_NATIVE_TESTS_NONZERO_H_
 #define TFLITE_SPARSE_NATIVE_TESTS_NONZERO_H_
 
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "native/engine/zeros/nonzero-block.h"
 #include "native/engine/zeros/nonzero-gemm.h"
 #include "xnnpack/hardware-config.h"
 
@@ -67,6 +72,56 @@ inline std::vector<Kernels> AllKernels() {
   return {{"neon_x8", &kNonzeroNeonx8}};
 #endif
 }
+
+// Outputs of which a part is computed, each row at its place or at another.
+class Outputs {
+ public:
+  Outputs(size_t num_rows, size_t num_outputs, bool scatters)
+      : num_rows_(num_rows),
+        stride_(num_outputs + 3),
+        values_((2 * num_rows + 1) * stride_, kUntouched) {
+    for (size_t r = 0; scatters && r < num_rows; r++) {
+      places_.push_back(static_cast<uint32_t>(2 * r + 1));
+    }
+  }
+
+  nonzero_output AsOutput() {
+    return {values_.data(), stride_ * sizeof(float),
+            places_.empty() ? nullptr : places_.data()};
+  }
+
+  // Expects `expected(row, output)` in a part, NaN for NaN, and that nothing
+  // else was written.
+  template <typename F>
+  void Expect(size_t row_start, size_t num_rows, size_t output_start,
+              size_t num_outputs, const F& expected) const {
+    for (size_t place = 0; place <= 2 * num_rows_; place++) {
+      const bool is_written = places_.empty() || place % 2 == 1;
+      const size_t r = places_.empty() ? place : place / 2;
+      for (size_t n = 0; n < stride_; n++) {
+        const float actual = values_[place * stride_ + n];
+        if (is_written && r >= row_start && r < row_start + num_rows &&
+            n >= output_start && n < output_start + num_outputs) {
+          const float wanted = expected(r, n);
+          ASSERT_TRUE(actual == wanted ||
+                      (std::isnan(actual) && std::isnan(wanted)))
+              << "row " << r << ", output " << n << ": " << actual
+              << ", expected " << wanted;
+        } else {
+          ASSERT_EQ(actual, kUntouched) << "row " << r << ", output " << n;
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr float kUntouched = 77.0f;
+
+  size_t num_rows_;
+  size_t stride_;
+  std::vector<float> values_;
+  std::vector<uint32_t> places_;
+};
 
 // Whether this processor has their instructions.
 inline bool Runs(const nonzero_kernels* kernels) {

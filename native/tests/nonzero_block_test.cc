@@ -218,16 +218,8 @@ TEST_P(NonzeroBlock, AddsWhatDenseLoopsAdd) {
         random.Pick(0, 1) == 0
             ? gemm.num_outputs - output_start
             : std::min(gemm.num_outputs - output_start, 2 * nr);
-    std::vector<uint32_t> places(product.num_rows);
-    for (size_t r = 0; r < product.num_rows; r++) {
-      places[r] = static_cast<uint32_t>(2 * r + 1);
-    }
-    const bool scatters = random.Pick(0, 1) == 0;
-    const size_t stride = gemm.num_outputs + 3;
-    const float untouched = 77.0f;
-    std::vector<float> outputs((2 * product.num_rows + 1) * stride, untouched);
-    const nonzero_output output = {outputs.data(), stride * sizeof(float),
-                                   scatters ? places.data() : nullptr};
+    Outputs outputs(product.num_rows, gemm.num_outputs, random.Pick(0, 1) == 0);
+    const nonzero_output output = outputs.AsOutput();
 
     std::vector<uint64_t> scratch(
         nonzero_block_scratch_bytes(&gemm, num_rows, num_outputs) / 8 + 16);
@@ -248,23 +240,8 @@ TEST_P(NonzeroBlock, AddsWhatDenseLoopsAdd) {
     nonzero_block_run(&gemm, &product.input, &output, row_start, num_rows,
                       output_start, num_outputs, memory);
 
-    for (size_t place = 0; place <= 2 * product.num_rows; place++) {
-      const bool is_written = !scatters || place % 2 == 1;
-      const size_t r = scatters ? place / 2 : place;
-      for (size_t n = 0; n < stride; n++) {
-        const float actual = outputs[place * stride + n];
-        if (is_written && r >= row_start && r < row_start + num_rows &&
-            n >= output_start && n < output_start + num_outputs) {
-          const float expected = product.Expected(r, n);
-          ASSERT_TRUE(actual == expected ||
-                      (std::isnan(actual) && std::isnan(expected)))
-              << "row " << r << ", output " << n << ": " << actual
-              << ", expected " << expected;
-        } else {
-          ASSERT_EQ(actual, untouched) << "row " << r << ", output " << n;
-        }
-      }
-    }
+    outputs.Expect(row_start, num_rows, output_start, num_outputs,
+                   [&](size_t r, size_t n) { return product.Expected(r, n); });
   }
 }
 

@@ -165,42 +165,19 @@ TEST_P(NonzeroSpread, AddsWhatDenseLoopsAdd) {
         &gemm, &layer.pixels[row_start * gemm.num_taps], num_rows,
         layer.is_compact ? layer.row_of_pixel.data() : nullptr, &readers));
 
-    std::vector<uint32_t> places(layer.num_rows);
-    for (size_t r = 0; r < layer.num_rows; r++) {
-      places[r] = static_cast<uint32_t>(2 * r + 1);
-    }
-    const bool scatters = random.Pick(0, 1) == 0;
-    const size_t stride = gemm.num_outputs + 3;
-    const float untouched = 77.0f;
-    std::vector<float> outputs((2 * layer.num_rows + 1) * stride, untouched);
+    Outputs outputs(layer.num_rows, gemm.num_outputs, random.Pick(0, 1) == 0);
+    const nonzero_output output = outputs.AsOutput();
     nonzero_input input = {};
     input.rows = layer.stored.data();
     input.row_bytes = layer.stored_channels * sizeof(float);
-    const nonzero_output output = {outputs.data(), stride * sizeof(float),
-                                   scatters ? places.data() : nullptr};
     std::vector<float> scratch(nonzero_spread_scratch_bytes(&gemm, num_rows) /
                                sizeof(float));
     nonzero_spread_run(&gemm, &readers, &input, &output, row_start,
                        output_start, num_outputs, scratch.data());
     nonzero_readers_release(&readers);
 
-    for (size_t place = 0; place <= 2 * layer.num_rows; place++) {
-      const bool is_written = !scatters || place % 2 == 1;
-      const size_t r = scatters ? place / 2 : place;
-      for (size_t n = 0; n < stride; n++) {
-        const float actual = outputs[place * stride + n];
-        if (is_written && r >= row_start && r < row_start + num_rows &&
-            n >= output_start && n < output_start + num_outputs) {
-          const float expected = layer.Expected(r, n);
-          ASSERT_TRUE(actual == expected ||
-                      (std::isnan(actual) && std::isnan(expected)))
-              << "row " << r << ", output " << n << ": " << actual
-              << ", expected " << expected;
-        } else {
-          ASSERT_EQ(actual, untouched) << "row " << r << ", output " << n;
-        }
-      }
-    }
+    outputs.Expect(row_start, num_rows, output_start, num_outputs,
+                   [&](size_t r, size_t n) { return layer.Expected(r, n); });
   }
 }
 

@@ -34,11 +34,7 @@ struct nonzero_readers {
   size_t num_live_taps;
 };
 
-// Rows of a block and taps of a window, at most.
-#define NONZERO_MAX_SPREAD_ROWS INT16_MAX
-#define NONZERO_MAX_SPREAD_TAPS UINT16_MAX
-
-// Finds them from the input pixels under the taps, [num_rows][num_taps], which
+// Finds them, of at most INT16_MAX rows and UINT16_MAX taps, from the input pixels under the taps, [num_rows][num_taps], which
 // ascend with the taps, and the stored row of each pixel (NULL: the same).
 // Returns false when out of memory.
 bool nonzero_readers_find(const struct nonzero_gemm* gemm,
