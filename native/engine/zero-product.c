@@ -243,9 +243,10 @@ static void cut_spread(struct zero_skipping* skipping, size_t num_threads) {
 // Whether spreading is possible: one tap has nothing to spread to, and the
 // weights of a block of outputs have to come from close by.
 static bool can_spread(const struct nonzero_gemm* gemm) {
-  return gemm->num_taps > 1 && gemm->num_taps <= UINT16_MAX && gemm->num_taps * gemm->num_channels <=
-                                   kCachesOfSpreadWeights * cache_bytes() /
-                                       (gemm->kernels->nr * sizeof(float));
+  return gemm->num_taps > 1 && gemm->num_taps <= UINT16_MAX &&
+         gemm->num_taps * gemm->num_channels <=
+             kCachesOfSpreadWeights * cache_bytes() /
+                 (gemm->kernels->nr * sizeof(float));
 }
 
 bool zero_product_cut(struct zero_skipping* skipping, size_t num_threads) {
