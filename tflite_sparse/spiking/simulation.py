@@ -119,9 +119,10 @@ def simulate(
     at least 1 and then subtracts 1; a spike arrives within the step. A neuron of a ReLU with a
     threshold t waits, besides, while the mean of its currents up to now is not above t.
 
-    For currents that stay below 1 the number of spikes after T steps differs from T times the
-    activation by less than 1 in the first layer, and in later ones by less than
-    ``1 + sum_i |w_i| d_i``, with d_i the bound of the neurons that are read.
+    Where no activation is above its layer's scale, the number of spikes after T steps differs from
+    T times the activation (in units of the scale) by less than 1 in the first layer, and in later
+    ones by less than ``1 + sum_i |w_i| d_i``, with d_i the bound of the neurons that are read.
+    Thresholds have no such bound: activations next to them need more steps.
 
     Args:
         network: of :func:`~tflite_sparse.spiking.convert`, on the device that is to compute.
