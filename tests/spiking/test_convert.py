@@ -158,10 +158,13 @@ THRESHOLDS = {
 }
 
 
-@pytest.mark.parametrize("name", [*THRESHOLDS, "hook"])
+@pytest.mark.parametrize("name", [*THRESHOLDS, "hook", "hook with an end"])
 def test_thresholds_silence_small_activations(name):
-    model, shown = prepared(Calls(functional.relu)), images(8)
-    if name == "hook":
+    function = functional.relu6 if name == "hook with an end" else functional.relu
+    model, shown = prepared(Calls(function)), images(8)
+    if name.startswith("hook"):
+        if name == "hook with an end":
+            model.first.weight.data *= 12
         set_thresholds(model, 0.25, example_inputs=(shown,))
     else:
         model.between = THRESHOLDS[name]().double().eval()

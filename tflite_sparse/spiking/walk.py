@@ -58,7 +58,7 @@ class _Currents:
     Attributes:
         name: of the last layer with weights among them.
         size: without the batch, before the views.
-        threshold, ceiling: of a ThresholdReLU that stands as a hook in front of a ReLU function.
+        threshold: of a ThresholdReLU that stands as a hook in front of a ReLU function.
     """
 
     name: str
@@ -67,7 +67,6 @@ class _Currents:
     bias: torch.Tensor | None = None
     views: tuple[View, ...] = ()
     threshold: torch.Tensor | None = None
-    ceiling: float | None = None
 
 
 _Value = Union[_Outputs, _Currents]
@@ -170,7 +169,6 @@ class _Walk:
         hook = threshold_hook(node.layer) if node.layer is not None else None
         if hook is not None:
             currents.threshold = self._threshold(hook.t, len(node.shape))
-            currents.ceiling = hook.max_value
         return currents
 
     def _normalized(self, node: Node, source: _Value) -> _Currents:
@@ -214,8 +212,6 @@ class _Walk:
             raise _refused(node, "does not follow a layer with weights", "take it out")
         if source.threshold is not None:
             threshold = source.threshold
-        if source.ceiling is not None:
-            ceiling = min(source.ceiling, math.inf if ceiling is None else ceiling)
         return self._fire(source, threshold, ceiling)
 
     def _fire(
@@ -266,7 +262,7 @@ class _Walk:
     def _threshold(self, t: float | torch.Tensor, dimensions: int) -> torch.Tensor | None:
         """Of one layer or of each channel; None for the threshold of a plain ReLU."""
         value = t.detach() if isinstance(t, torch.Tensor) else self.like.new_full((1,), t)
-        return _by_channel(value.clamp(min=0), dimensions) if (value > 0).any() else None
+        return _by_channel(value, dimensions) if (value > 0).any() else None
 
     def _flattened(self, node: Node, source: _Value) -> _Value:
         size = self.sizes.get(node.inputs[0])
