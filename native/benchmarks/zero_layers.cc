@@ -226,7 +226,7 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   gemm.weights = weights.get();
   gemm.min = params.scalar.min;
   gemm.max = params.scalar.max;
-  nonzero_gemm_lay_out_lists(&gemm, pixels, kCacheBytes);
+  nonzero_gemm_lay_out(&gemm, pixels, kCacheBytes);
   Buffer<uint8_t> lists(inputs * gemm.lists_bytes);
   nonzero_input rows = {};
   rows.rows = input.get();

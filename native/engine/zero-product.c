@@ -186,7 +186,7 @@ void zero_product_describe(struct zero_skipping* skipping,
       .min = params->scalar.min,
       .max = params->scalar.max,
   };
-  nonzero_gemm_lay_out_lists(gemm, skipping->num_rows, cache_bytes());
+  nonzero_gemm_lay_out(gemm, skipping->num_rows, cache_bytes());
 }
 
 // Of products whose lists are multiplied.

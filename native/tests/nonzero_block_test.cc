@@ -195,8 +195,7 @@ TEST_P(NonzeroBlock, AddsWhatDenseLoopsAdd) {
     }
     ASSERT_NE(gemm.list, nullptr);
     const size_t caches[] = {1, 16 * 1024, 48 * 1024, 1024 * 1024};
-    nonzero_gemm_lay_out_lists(&gemm, product.num_rows,
-                               caches[random.Pick(0, 3)]);
+    nonzero_gemm_lay_out(&gemm, product.num_rows, caches[random.Pick(0, 3)]);
     SCOPED_TRACE("round " + std::to_string(round) + ": " +
                  product.Description());
     product.input.lists_stride =

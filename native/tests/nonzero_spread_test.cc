@@ -149,8 +149,8 @@ class NonzeroSpread : public ::testing::TestWithParam<Kernels> {
 TEST_P(NonzeroSpread, AddsWhatDenseLoopsAdd) {
   Activations random(kSeed);
   for (int round = 0; round < 200; round++) {
-    const Layer layer(GetParam().kernels, random);
-    const nonzero_gemm& gemm = layer.gemm;
+    Layer layer(GetParam().kernels, random);
+    nonzero_gemm& gemm = layer.gemm;
     SCOPED_TRACE("round " + std::to_string(round) + ": " + layer.Description());
     // A block of the rows, and of the outputs from a block's start on.
     const size_t nr = gemm.kernels->nr;
@@ -161,6 +161,8 @@ TEST_P(NonzeroSpread, AddsWhatDenseLoopsAdd) {
     const size_t num_outputs =
         std::min(gemm.num_outputs - output_start, random.Pick(1, 2) * nr);
     nonzero_readers readers;
+    const size_t caches[] = {1, 16 * 1024, 1024 * 1024};
+    nonzero_gemm_lay_out(&gemm, num_rows, caches[random.Pick(0, 2)]);
     ASSERT_TRUE(nonzero_readers_find(
         &gemm, &layer.pixels[row_start * gemm.num_taps], num_rows,
         layer.is_compact ? layer.row_of_pixel.data() : nullptr, &readers));
@@ -189,6 +191,7 @@ TEST_P(NonzeroSpread, StoresWhatRepeatsOnce) {
     gemm.kernels = GetParam().kernels;
     gemm.num_taps = 9;
     gemm.num_channels = 4;
+    gemm.taps_at_once = 9;
     std::vector<uint32_t> pixels;
     for (size_t y = 0; y < size / stride; y++) {
       for (size_t x = 0; x < size / stride; x++) {

@@ -22,8 +22,8 @@ static const uint16_t* counts_of(const uint8_t* lists) {
   return (const uint16_t*)lists;
 }
 
-void nonzero_gemm_lay_out_lists(struct nonzero_gemm* gemm, size_t num_rows,
-                                size_t cache_bytes) {
+void nonzero_gemm_lay_out(struct nonzero_gemm* gemm, size_t num_rows,
+                          size_t cache_bytes) {
   const struct nonzero_kernels* kernels = gemm->kernels;
   const size_t blocks =
       min(divide_round_up(gemm->num_outputs, kernels->nr), kernels->max_blocks);
@@ -40,6 +40,10 @@ void nonzero_gemm_lay_out_lists(struct nonzero_gemm* gemm, size_t num_rows,
   gemm->counts_bytes =
       round_up_po2((gemm->num_lists + 1) * sizeof(uint16_t), 8);
   gemm->lists_bytes = gemm->counts_bytes + round_up_po2(gemm->num_channels, 8);
+  const size_t tap_bytes = gemm->num_channels * kernels->nr * sizeof(float);
+  const size_t num_parts = min(
+      divide_round_up(gemm->num_taps * tap_bytes, cache_bytes), gemm->num_taps);
+  gemm->taps_at_once = divide_round_up(gemm->num_taps, num_parts);
 }
 
 void nonzero_lists_make(const struct nonzero_gemm* gemm, const float* channels,

@@ -31,12 +31,15 @@ struct nonzero_gemm {
   float min;
   float max;
 
-  // Set by nonzero_gemm_lay_out_lists: channels of a list, lists of a row, and
+  // Set by nonzero_gemm_lay_out: channels of a list, lists of a row, and
   // their bytes; first come `counts_bytes` of counts.
   size_t list_channels;
   size_t num_lists;
   size_t counts_bytes;
   size_t lists_bytes;
+  // Of products that are spread: taps whose weights for NR outputs pass
+  // together.
+  size_t taps_at_once;
 };
 
 // The input rows of a product.
@@ -67,10 +70,11 @@ struct nonzero_output {
   const uint32_t* places;
 };
 
-// Chooses how long lists are, for products of `num_rows` rows: so that the
-// weights that a pass reads stay in a first-level cache of so many bytes.
-void nonzero_gemm_lay_out_lists(struct nonzero_gemm* gemm, size_t num_rows,
-                                size_t cache_bytes);
+// Chooses how long lists are, for products of `num_rows` rows, and how many
+// taps are spread to at once: so that the weights that pass together stay in a
+// first-level cache of so many bytes.
+void nonzero_gemm_lay_out(struct nonzero_gemm* gemm, size_t num_rows,
+                          size_t cache_bytes);
 
 // Makes the lists of a row from its channels: counts, of each list and of all,
 // then the lists, in gemm->lists_bytes.

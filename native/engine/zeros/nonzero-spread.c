@@ -15,17 +15,27 @@ static const size_t kMostSourcesBack = 8;
 
 // --- who reads what --------------------------------------------------------
 
-// The taps that read each pixel of a range, one pixel after the other.
+// The taps that read each pixel of a range, one pixel after the other: first
+// the taps that pass first, then the next ones. A visit is one pixel of one
+// pass.
 struct taps_of_pixels {
   size_t first_pixel;
   size_t num_pixels;
-  // [num_pixels + 2]
+  size_t num_visits;
+  // [num_visits + 2]
   uint32_t* begin;
   // [row][tap], as one number.
   uint32_t* taps;
 };
 
-static bool sort_by_pixel(const uint32_t* pixel_under_tap, size_t num_taps,
+static size_t visit_of(const struct nonzero_gemm* gemm, size_t tap,
+                       size_t pixel, const struct taps_of_pixels* sorted) {
+  return tap % gemm->num_taps / gemm->taps_at_once * sorted->num_pixels +
+         pixel - sorted->first_pixel;
+}
+
+static bool sort_by_pixel(const struct nonzero_gemm* gemm,
+                          const uint32_t* pixel_under_tap, size_t num_taps,
                           struct taps_of_pixels* sorted) {
   size_t first = SIZE_MAX;
   size_t end = 0;
@@ -37,8 +47,10 @@ static bool sort_by_pixel(const uint32_t* pixel_under_tap, size_t num_taps,
   }
   sorted->first_pixel = first;
   sorted->num_pixels = doz(end, first);
+  sorted->num_visits =
+      divide_round_up(gemm->num_taps, gemm->taps_at_once) * sorted->num_pixels;
   sorted->begin =
-      xnn_allocate_zero_memory((sorted->num_pixels + 2) * sizeof(uint32_t));
+      xnn_allocate_zero_memory((sorted->num_visits + 2) * sizeof(uint32_t));
   sorted->taps = xnn_allocate_memory(num_taps * sizeof(uint32_t));
   if (sorted->begin == NULL || sorted->taps == NULL) {
     return false;
@@ -48,15 +60,16 @@ static bool sort_by_pixel(const uint32_t* pixel_under_tap, size_t num_taps,
   uint32_t* next = sorted->begin + 1;
   for (size_t t = 0; t < num_taps; t++) {
     if (pixel_under_tap[t] != NONZERO_NO_PIXEL) {
-      next[pixel_under_tap[t] - first + 1]++;
+      next[visit_of(gemm, t, pixel_under_tap[t], sorted) + 1]++;
     }
   }
-  for (size_t p = 0; p < sorted->num_pixels; p++) {
-    next[p + 1] += next[p];
+  for (size_t v = 0; v < sorted->num_visits; v++) {
+    next[v + 1] += next[v];
   }
   for (size_t t = 0; t < num_taps; t++) {
     if (pixel_under_tap[t] != NONZERO_NO_PIXEL) {
-      sorted->taps[next[pixel_under_tap[t] - first]++] = (uint32_t)t;
+      sorted->taps[next[visit_of(gemm, t, pixel_under_tap[t], sorted)]++] =
+          (uint32_t)t;
     }
   }
   return true;
@@ -103,11 +116,11 @@ static void add_source(size_t num_taps, uint32_t stored_row,
 static bool make_room(const struct taps_of_pixels* sorted, size_t max_readers,
                       struct nonzero_readers* found) {
   size_t num_sources = 0;
-  for (size_t p = 0; p < sorted->num_pixels; p++) {
+  for (size_t v = 0; v < sorted->num_visits; v++) {
     num_sources +=
-        divide_round_up(sorted->begin[p + 1] - sorted->begin[p], max_readers);
+        divide_round_up(sorted->begin[v + 1] - sorted->begin[v], max_readers);
   }
-  found->num_live_taps = sorted->begin[sorted->num_pixels];
+  found->num_live_taps = sorted->begin[sorted->num_visits];
   found->sources =
       xnn_allocate_memory((num_sources + 1) * sizeof(*found->sources));
   found->readers =
@@ -122,15 +135,15 @@ bool nonzero_readers_find(const struct nonzero_gemm* gemm,
   const size_t most = gemm->kernels->max_readers;
   struct taps_of_pixels sorted = {0};
   *found = (struct nonzero_readers){.num_rows = num_rows};
-  const bool has_room =
-      sort_by_pixel(pixel_under_tap, num_rows * gemm->num_taps, &sorted) &&
-      make_room(&sorted, most, found);
-  for (size_t p = 0; has_room && p < sorted.num_pixels; p++) {
-    const size_t pixel = sorted.first_pixel + p;
+  const bool has_room = sort_by_pixel(gemm, pixel_under_tap,
+                                      num_rows * gemm->num_taps, &sorted) &&
+                        make_room(&sorted, most, found);
+  for (size_t v = 0; has_room && v < sorted.num_visits; v++) {
+    const size_t pixel = sorted.first_pixel + v % sorted.num_pixels;
     const uint32_t row =
         row_of_pixel == NULL ? (uint32_t)pixel : row_of_pixel[pixel];
-    const uint32_t* taps = sorted.taps + sorted.begin[p];
-    const size_t count = sorted.begin[p + 1] - sorted.begin[p];
+    const uint32_t* taps = sorted.taps + sorted.begin[v];
+    const size_t count = sorted.begin[v + 1] - sorted.begin[v];
     const size_t num_parts = divide_round_up(count, most);
     for (size_t i = 0; i < num_parts; i++) {
       const size_t begin = i * count / num_parts;

@@ -4,7 +4,9 @@
 //
 // Input pixels are visited in raster order. So an output meets its taps in
 // their order, and under each the channels in theirs: it adds what the dense
-// kernel adds, in that order.
+// kernel adds, in that order. Where the weights of all taps would not stay in
+// the first-level cache, pixels are visited once for the first taps, then once
+// more for the next.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_SPREAD_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_ZEROS_NONZERO_SPREAD_H_
