@@ -161,9 +161,10 @@ static bool find_chain(const struct xnn_subgraph* subgraph,
     return false;
   }
   struct xnn_node* relu = only_producer(subgraph, ceiling->inputs[0]);
+  // Wherever it ends, as a ReLU6 does, what is above 0 becomes 1.
   if (!is_unary(relu, xnn_unary_clamp) ||
       relu->params.unary.clamp.min != 0.0f ||
-      relu->params.unary.clamp.max != INFINITY) {
+      !(relu->params.unary.clamp.max > 0.0f)) {
     return false;
   }
   struct xnn_node* subtract = only_producer(subgraph, relu->inputs[0]);

@@ -510,12 +510,17 @@ size_t Graph::Binary(size_t a, size_t b, xnn_binary_operator op) {
 }
 
 size_t Graph::BinaryWithChannels(size_t input, xnn_binary_operator op) {
+  return BinaryWithStatic(input, op,
+                          RandomValues(planes_[input].channels, 1.0f));
+}
+
+size_t Graph::BinaryWithStatic(size_t input, xnn_binary_operator op,
+                               const std::vector<float>& values) {
   const size_t output =
       NewValue("binary operator " + std::to_string(op) + " with channels",
                {input}, planes_[input], definitions_[input].scale);
-  const std::vector<size_t> shape = {planes_[input].channels};
-  const void* data = Keep(
-      Encode(RandomValues(shape[0], 1.0f), kWeightScale, ZeroPoint(type_)));
+  const std::vector<size_t> shape = {values.size()};
+  const void* data = Keep(Encode(values, kWeightScale, ZeroPoint(type_)));
   steps_.push_back([=](xnn_subgraph_t subgraph,
                        const std::vector<uint32_t>& ids) {
     const uint32_t channels = DefineStatic(

@@ -99,6 +99,9 @@ class Graph {
   size_t Binary(size_t a, size_t b, xnn_binary_operator op);
   // Multiplies (or adds) a random static value of one element a channel.
   size_t BinaryWithChannels(size_t input, xnn_binary_operator op);
+  // The same with static values: one, or one a channel.
+  size_t BinaryWithStatic(size_t input, xnn_binary_operator op,
+                          const std::vector<float>& values);
   size_t Concatenate(size_t a, size_t b);
   std::vector<size_t> Split(size_t input);
   size_t Mean(size_t input);

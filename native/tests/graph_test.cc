@@ -96,6 +96,22 @@ TEST_P(MaskedGraph, SiluBlockWithConcatenation) {
   Expect({kCompact, kCompact, kCompact, kCompact, kCompact});
 }
 
+// Of a masked pixel it is zero, as of any zero: rows stay compact through it.
+TEST_P(MaskedGraph, ThresholdOfMaskedPixelsIsZero) {
+  if (GetParam() != Type::kFloat32) {
+    GTEST_SKIP() << "it has no exact form in other types";
+  }
+  const auto mask = NewMask(8, 7);
+  const size_t x = graph_.Mask(
+      graph_.Convolution(graph_.Input({8, 7, 8}), 16, kSquare), mask);
+  size_t y = graph_.BinaryWithStatic(x, xnn_binary_subtract, {-0.25f});
+  y = graph_.Unary(graph_.Unary(y, xnn_unary_clamp), xnn_unary_ceiling);
+  y = graph_.BinaryWithStatic(y, xnn_binary_minimum, {1.0f});
+  y = graph_.Binary(x, y, xnn_binary_multiply);
+  graph_.Output(graph_.Convolution(y, 8, kSquare));
+  Expect({kCompact});
+}
+
 TEST_P(MaskedGraph, SigmoidOfMaskedPixelsIsOneHalf) {
   const auto mask = NewMask(8, 7);
   size_t x = graph_.Input({8, 7, 8});

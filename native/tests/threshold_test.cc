@@ -28,6 +28,7 @@ struct Graph {
   std::vector<float> thresholds = {0.125f};
   std::vector<size_t> bound_shape = {1};
   std::vector<float> bound = {1.0f};
+  float relu_min = 0.0f;
   float relu_max = kInfinity;
   bool factor_first = false;
   bool bound_first = false;
@@ -63,7 +64,7 @@ class GraphRun {
     }
     Binary(xnn_binary_subtract, x, t, between[0]);
     xnn_unary_params params;
-    params.clamp.min = 0.0f;
+    params.clamp.min = graph.relu_min;
     params.clamp.max = graph.relu_max;
     Unary(xnn_unary_clamp, &params, between[0], between[1]);
     Unary(xnn_unary_ceiling, nullptr, between[1], between[2]);
@@ -221,6 +222,15 @@ TEST(Threshold, MayDifferByChannelOrElement) {
   }
 }
 
+TEST(Threshold, ReluMayEndAnywhere) {
+  for (const float end : {6.0f, 1.0f, 0.5f}) {
+    Graph graph;
+    graph.relu_max = end;
+    EXPECT_EQ(GraphRun(graph).num_operators(), 1u);
+    ExpectSameAsWritten(graph);
+  }
+}
+
 TEST(Threshold, OfOneElement) {
   Graph graph;
   graph.shape = {1, 1};
@@ -237,7 +247,7 @@ TEST(Threshold, NothingElseIsOne) {
   others[1].thresholds = {kNaN};
   others[2].threshold_is_input = true;
   others[3].bound = {2.0f};
-  others[4].relu_max = 6.0f;
+  others[4].relu_min = -1.0f;
   others[5].multiplies_other = true;
   for (int i = 1; i < 4; i++) {
     others[5 + static_cast<size_t>(i)].shown = i;
