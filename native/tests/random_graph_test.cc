@@ -86,7 +86,7 @@ class Generator {
   void AddNode(size_t value) {
     const Plane plane = graph_.PlaneOf(value);
     size_t result = value;
-    switch (Pick(0, type_ == Type::kFloat32 ? 10 : 9)) {
+    switch (Pick(0, type_ == Type::kFloat32 ? 11 : 9)) {
       case 0:
       case 1:
       case 2: {
@@ -139,6 +139,20 @@ class Generator {
       case 10:
         result = graph_.FullyConnected(value, Pick(1, 100));
         break;
+      case 11: {
+        // A threshold: one node, or as many as it is written.
+        size_t factor = graph_.BinaryWithStatic(
+            value, xnn_binary_subtract,
+            {0.25f * static_cast<float>(Pick(0, 4)) - 0.5f});
+        factor = graph_.Unary(graph_.Unary(factor, xnn_unary_clamp),
+                              xnn_unary_ceiling);
+        factor = graph_.BinaryWithStatic(factor, xnn_binary_minimum, {1.0f});
+        if (Pick(0, 4) == 0) {
+          values_.push_back(factor);
+        }
+        result = graph_.Binary(value, factor, xnn_binary_multiply);
+        break;
+      }
     }
     if (graph_.PlaneOf(result).height * graph_.PlaneOf(result).width > 1 &&
         Pick(0, 2) != 0) {
