@@ -15,6 +15,7 @@
 
 #include "native/delegate/options.h"
 #include "native/delegate/tflite_sparse.h"
+#include "native/runtime/checked_operations.h"
 #include "tensorflow/lite/core/create_op_resolver.h"
 #include "tensorflow/lite/core/kernels/register.h"
 #include "tensorflow/lite/minimal_logging.h"
@@ -225,7 +226,8 @@ std::unique_ptr<MutableOpResolver> CreateOpResolver() {
     TFLITE_LOG_PROD(TFLITE_LOG_ERROR, "%s", error.c_str());
     return std::make_unique<MutableOpResolver>();
   }
-  return std::make_unique<ops::builtin::BuiltinOpResolver>();
+  return std::make_unique<
+      tflite_sparse::CheckedResolver<ops::builtin::BuiltinOpResolver>>();
 }
 
 }  // namespace tflite

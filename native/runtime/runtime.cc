@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "native/delegate/json.h"
+#include "native/runtime/checked_operations.h"
 #include "native/runtime/default_delegate.h"
 #include "native/runtime/tflite_sparse_runtime.h"
 #include "tensorflow/lite/c/c_api_experimental.h"
@@ -130,8 +131,8 @@ TfLiteDelegate* tflite_sparse_create_delegate(
 }
 
 void tflite_sparse_no_default_delegate(TfLiteInterpreterOptions* options) {
-  using Resolver =
-      tflite::ops::builtin::BuiltinOpResolverWithoutDefaultDelegates;
+  using Resolver = tflite_sparse::CheckedResolver<
+      tflite::ops::builtin::BuiltinOpResolverWithoutDefaultDelegates>;
   static const Resolver* const resolver = new Resolver;
   TfLiteInterpreterOptionsSetOpResolver(
       options,

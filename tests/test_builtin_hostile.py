@@ -1,0 +1,157 @@
+"""Nodes that would end the process in TensorFlow Lite's kernels are errors in the C library."""
+
+import dataclasses
+import subprocess
+import sys
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as fb
+
+from tests.conformance.one_operation import Value, content
+from tests.conformance.operations import all_cases
+from tflite_sparse import builtin_runtime
+from tflite_sparse.builtin_runtime import OpResolverType
+
+# Numbers of the first mutant and of the one behind the last.
+PROGRAM = """
+import signal, sys
+import numpy as np
+import tflite_sparse as ts
+from tests.hostile.mutants import Mutants
+
+mutants = Mutants()
+for number in range(*map(int, sys.argv[1:])):
+    print("begin", number, flush=True)
+    signal.alarm(60)
+    try:
+        interpreter = ts.Interpreter(model_content=mutants[number], runtime="built-in")
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(detail["index"], np.ones(detail["shape"], detail["dtype"]))
+        interpreter.invoke()
+        for detail in interpreter.get_output_details():
+            interpreter.get_tensor(detail["index"])
+    except (ValueError, RuntimeError, MemoryError, TypeError):
+        continue
+    print("ran", number, flush=True)
+"""
+
+
+def test_mutants_do_not_crash():
+    command = [sys.executable, "-c", PROGRAM, "0", "300"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, f"{done.returncode} after {lines[-1]!r}: {done.stderr[-2000:]}"
+    assert sum(line.startswith("ran") for line in lines) > 50
+
+
+def first_case(kind, dtype):
+    """The first conformance case of an operation."""
+    return next(
+        case
+        for case in all_cases()
+        if case.kind == kind and case.operands[case.main].array.dtype == dtype
+    )
+
+
+def changed(model, change):
+    """`model` with `change` made to its graph."""
+    table = fb.ModelT.InitFromObj(fb.Model.GetRootAs(model, 0))
+    change(table.subgraphs[0])
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(table.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def no_first_input(graph):
+    graph.operators[0].inputs = [-1, *graph.operators[0].inputs[1:]]
+
+
+def no_output(graph):
+    graph.operators[0].outputs = [-1]
+
+
+def padding_of_another_kind(graph):
+    graph.operators[0].builtinOptions.padding = 5
+
+
+def negative_stride(graph):
+    graph.operators[0].builtinOptions.strideW = -1
+
+
+def no_dilation(graph):
+    graph.operators[0].builtinOptions.dilationHFactor = 0
+
+
+def scale(value, position):
+    def change(graph):
+        tensors = [*graph.operators[0].inputs, *graph.operators[0].outputs]
+        graph.tensors[tensors[position]].quantization.scale = [value]
+
+    return change
+
+
+def strings(graph):
+    graph.tensors[graph.operators[0].outputs[0]].type = fb.TensorType.STRING
+
+
+def no_bias(graph):
+    graph.operators[0].inputs = graph.operators[0].inputs[:2]
+
+
+def eight_bits(graph):
+    graph.tensors[graph.operators[0].outputs[0]].type = fb.TensorType.INT8
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "change", "reason"),
+    [
+        ("TRANSPOSE", np.float32, no_first_input, "TRANSPOSE: input 0 is missing"),
+        ("PAD", np.float32, no_output, "PAD: output 0 is missing"),
+        ("CONV_2D", np.int8, padding_of_another_kind, "padding is neither SAME nor VALID"),
+        ("DEPTHWISE_CONV_2D", np.int8, padding_of_another_kind, "neither SAME nor VALID"),
+        ("MAX_POOL_2D", np.float32, padding_of_another_kind, "neither SAME nor VALID"),
+        ("CONV_2D", np.int8, negative_stride, "dilation or size is -1, expected at least 1"),
+        ("DEPTHWISE_CONV_2D", np.int8, no_dilation, "dilation or size is 0, expected at least 1"),
+        ("ADD", np.int8, scale(0.0, 0), "has the scale 0, expected a positive number"),
+        ("ADD", np.int8, scale(float("nan"), -1), "has the scale nan, expected a positive"),
+        ("SUB", np.int8, scale(1e30, 0), r"output's scale \S+ is too small for an input's, 1e\+30"),
+        ("DEPTHWISE_CONV_2D", np.uint8, no_bias, "in 8 bits has no bias"),
+        ("RESHAPE", np.float32, eight_bits, "output is of another type than the input"),
+        ("MEAN", np.uint8, strings, "MEAN: an output is of strings and no input is"),
+    ],
+)
+def test_what_is_wrong_is_said(kind, dtype, change, reason):
+    good = content(first_case(kind, dtype))
+    in_own_kernels(good).allocate_tensors()
+    with pytest.raises(ValueError, match=reason):
+        in_own_kernels(changed(good, change)).allocate_tensors()
+
+
+def in_own_kernels(model):
+    return builtin_runtime.Interpreter(
+        model_content=model,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+
+
+@pytest.mark.parametrize("begin", [-1, -(2**31), 2**31 - 1])
+def test_a_slice_begins_inside(begin):
+    case = first_case("SLICE", np.float32)
+    tensor, _, size = case.operands
+    begins = Value(np.full(tensor.array.ndim, begin, np.int32), constant=True)
+    model = content(dataclasses.replace(case, operands=(tensor, begins, size)))
+    with pytest.raises(ValueError, match="Invalid begin"):
+        in_own_kernels(model).allocate_tensors()
+
+
+def test_a_slice_is_as_large_as_its_output():
+    def short(graph):
+        graph.tensors[graph.operators[0].outputs[0]].shape = [1]
+
+    interpreter = in_own_kernels(changed(content(first_case("SLICE", np.float32)), short))
+    interpreter.allocate_tensors()
+    with pytest.raises(RuntimeError, match="NumElements"):
+        interpreter.invoke()
