@@ -21,7 +21,7 @@ WEIGHTS: dict[str, dict[str, tuple[float, ...]]] = {
     "perceptron": {
         "l2": (1e-2, 2e-2, 4e-2),
         "l1": (3e-3, 6e-3, 1.2e-2),
-        "lp 0.5": (3e-3, 4e-3, 6e-3),
+        "lp 0.5": (1e-3, 3e-3, 4e-3),
         "lp 0.01": (3e-3, 5e-3, 1e-2),
         "hoyer": (3e-3, 1e-2, 2e-2),
         "hoyer_square": (1e-3, 3e-3, 6e-3),

@@ -334,6 +334,10 @@ REFUSED = {
     ),
     "one axis": (lambda: lambda x: x.relu().mean(1), r"call of mean does not reduce height"),
     "reshaped": (lambda: lambda x: x.relu().view(-1, 9, 14), r"call of view gives the shape"),
+    "one axis more": (
+        lambda: lambda x: x.relu().view(-1, 126, 1),
+        r"call of view gives the shape \[1, 126, 1\]; flatten all but the batch",
+    ),
     "threshold of spikes": (
         lambda: nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), ThresholdReLU(0.5)),
         r"'between.2' \(thresholdrelu\) does not follow a layer with weights",
