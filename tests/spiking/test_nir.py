@@ -98,6 +98,10 @@ REFUSED = {
     "threshold": (lambda: ThresholdReLU(0.1), "'0' has a threshold"),
     "mask": (lambda: nn.Sequential(nn.ReLU(), ActivationMask(np.eye(7, 6))), "'0' has a mask"),
     "max pooling": (lambda: nn.Sequential(nn.ReLU(), nn.MaxPool2d(1)), "through max pooling"),
+    "short windows": (
+        lambda: nn.Sequential(nn.ReLU(), nn.AvgPool2d(2, ceil_mode=True)),
+        "'1.1' averages windows that are not all alike",
+    ),
     "padding": (
         lambda: nn.Sequential(nn.ReLU(), nn.AvgPool2d(2, 1, 1)),
         "'1.1' averages windows that are not all alike",
