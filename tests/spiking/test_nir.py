@@ -19,13 +19,23 @@ class Residual(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem, self.norm = nn.Conv2d(2, 4, (3, 2), padding=1), nn.BatchNorm2d(4)
-        self.grouped = nn.Conv2d(4, 4, 3, padding="same", groups=2, bias=False)
+        self.grouped = nn.Conv2d(4, 4, 3, padding="same", groups=2)
         self.pool, self.head = nn.AvgPool2d(3, 2), nn.Linear(64, 5)
 
     def forward(self, x):
         x = torch.relu(self.norm(self.stem(x)))
         x = self.pool(torch.relu(x + self.grouped(x)))
         return self.head(x.flatten(1))
+
+
+class Doubled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        x = torch.relu(x)
+        return torch.relu(self.norm(x + x))
 
 
 def run(graph, image, steps):
@@ -98,6 +108,7 @@ REFUSED = {
     "threshold": (lambda: ThresholdReLU(0.1), "'0' has a threshold"),
     "mask": (lambda: nn.Sequential(nn.ReLU(), ActivationMask(np.eye(7, 6))), "'0' has a mask"),
     "max pooling": (lambda: nn.Sequential(nn.ReLU(), nn.MaxPool2d(1)), "through max pooling"),
+    "normalised sum": (Doubled, "'add' adds a bias to a shortcut"),
     "short windows": (
         lambda: nn.Sequential(nn.ReLU(), nn.AvgPool2d(2, ceil_mode=True)),
         "'1.1' averages windows that are not all alike",
