@@ -1,6 +1,6 @@
 """Train with penalties on activations, convert to spiking networks, count what is left.
 
-    python -m examples.spiking --quick      # one small network, minutes
+    python -m examples.spiking --quick      # one small network, half a minute
     python -m examples.spiking              # everything, about an hour of one core
 
 Each finished run is a file below --out, so that a stopped command goes on where it was. With
@@ -30,7 +30,7 @@ def chosen(options: argparse.Namespace) -> list[Run]:
     if options.quick:
         plain = Run("fashion", "perceptron", epochs=2)
         return [plain] + [
-            replace(plain, penalty=penalty, weight=WEIGHTS["perceptron"][penalty][1]) for penalty in ("l1", "lp 0.5")
+            replace(plain, penalty=penalty, weight=WEIGHTS["perceptron"][penalty][0]) for penalty in ("l1", "lp 0.5")
         ]  # fmt: skip
     return [
         run
