@@ -47,6 +47,16 @@ _ENGINE = (
 )
 
 
+_ZEROS = (
+    ("ResNet-18, 41% zeros", "resnet18-zeros41"),
+    ("ResNet-18, 68%", "resnet18-zeros68"),
+    ("ResNet-18, 68%, 30% masked", "resnet18-zeros68-masked30"),
+    ("ResNet-50, 41%", "resnet50-zeros41"),
+    ("ResNet-50, 68%", "resnet50-zeros68"),
+    ("YOLOv5n at 480 x 480 (SiLU: none)", "yolov5n"),
+)
+
+
 def speed_up() -> str:
     """Speed-up of both networks over the stock runtime, for the README."""
     sparsities = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -72,6 +82,17 @@ def paper() -> str:
     return _table(["", *(f"{s:.0%}" for s in sparsities)], rows)
 
 
+def zeros() -> str:
+    """Speed-up over the stock runtime by zeros that ReLUs write, with and without skipping them."""
+    found = json.loads((RESULTS / "zeros.json").read_text())["results"]
+    rows = []
+    for name, model in _ZEROS:
+        variants = next(r["variants"] for r in found if r["model"] == f"{model}.tflite")
+        speed_ups = {row["name"]: row["speed_up"]["value"] for row in variants}
+        rows.append((name, *_numbers([speed_ups["compact"], speed_ups["compact never"]])))
+    return _table(["", "`auto`", "`never`"], rows)
+
+
 def engine() -> str:
     """Speed-up over the same network without masks in this delegate, one thread."""
     sparsities = (0.05, 0.1, 0.3, 0.5)
@@ -94,6 +115,7 @@ def _of_spiking(table: Callable[[list[dict[str, Any]]], spiking.Table]) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "speed-up": speed_up,
     "paper": paper,
+    "zeros": zeros,
     "engine": engine,
     "spiking-reductions": lambda: _of_spiking(spiking.reductions),
     "spiking-areas": lambda: _of_spiking(spiking.areas),
