@@ -29,7 +29,13 @@ from tflite_sparse.table import format_table
 TRAINED = Path(__file__).parent / "trained"
 DENSE, MASKED = TRAINED / "resnet-dense-seed0", TRAINED / "resnet-s30-seed0"
 ZEROS = TRAINED / "resnet-dense-tuned-tl1-2e-05-seed0"
-NETWORKS = {"as trained": DENSE, "trained for zeros": ZEROS, "masks": MASKED}
+LATTICE = TRAINED / "resnet-s50-lattice-seed0"
+NETWORKS = {
+    "as trained": DENSE,
+    "trained for zeros": ZEROS,
+    "30% masks": MASKED,
+    "50% lattice masks": LATTICE,
+}
 MODES = ("stock", "compact")
 OUT = Path("demo-out")
 # Latency depends on how many zeros a picture makes, so it is a median over several.
@@ -100,7 +106,7 @@ def main() -> None:
     plot_accuracy_over_latency({"Fashion-MNIST": points}, OUT / "accuracy-latency.png")
     first_mask = next(iter(MaskSet.load(MASKED / "masks.npz").values()))
     some = slice(0, 24)
-    found = classes["masks", "compact"][some]
+    found = classes["30% masks", "compact"][some]
     plot_predictions(
         load("t10k")[0][some], first_mask, found, labels[some], OUT / "predictions.png"
     )
