@@ -63,7 +63,9 @@ def speed_up() -> str:
     ideal = [_swept("resnet18.tflite", s)["ideal_speed_up"] for s in sparsities]
     rows = [("ideal, 1 / (1 - s)", *_numbers(ideal))]
     for model, name in _NETWORKS.items():
-        rows.append((f"{name}, 224 x 224", *_numbers(_speed_ups(model, "compact", sparsities))))
+        for pattern, file in (("random", "speedup.json"), ("lattice", "speedup-lattice.json")):
+            figures = _speed_ups(model, "compact", sparsities, file)
+            rows.append((f"{name}, 224 x 224, {pattern} masks", *_numbers(figures)))
     percents = [f"{s:.0%}" for s in sparsities]
     return _table(
         ["speed-up over stock, one x86-64 core", *percents[:-1], f"{percents[-1]} masked"], rows
@@ -128,20 +130,22 @@ def filled(text: str) -> str:
     return _PLACE.sub(lambda place: f"{place[1]}{TABLES[place[2]]()}{place[3]}", text)
 
 
-def _swept(model: str, sparsity: float) -> dict[str, Any]:
-    for result in json.loads((RESULTS / "speedup.json").read_text())["results"]:
+def _swept(model: str, sparsity: float, file: str = "speedup.json") -> dict[str, Any]:
+    for result in json.loads((RESULTS / file).read_text())["results"]:
         if result["model"] == model and result["sparsity"] == sparsity:
             found: dict[str, Any] = result
             return found
-    raise SystemExit(f"error: {RESULTS / 'speedup.json'} has no {model} at sparsity {sparsity}")
+    raise SystemExit(f"error: {RESULTS / file} has no {model} at sparsity {sparsity}")
 
 
-def _speed_ups(model: str, mode: str, sparsities: Iterable[float]) -> list[float]:
+def _speed_ups(
+    model: str, mode: str, sparsities: Iterable[float], file: str = "speedup.json"
+) -> list[float]:
     return [
         next(
             row["speed_up"]["value"]
-            for row in _swept(model, sparsity)["variants"]
-            if row["name"] == mode
+            for row in _swept(model, sparsity, file)["variants"]
+            if row["name"] == f"{mode} never"
         )
         for sparsity in sparsities
     ]
