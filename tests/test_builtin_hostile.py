@@ -101,6 +101,11 @@ def no_bias(graph):
     graph.operators[0].inputs = graph.operators[0].inputs[:2]
 
 
+def offsets_and_masks(graph):
+    options = graph.operators[0].builtinOptions
+    options.offset, options.beginMask = True, 1
+
+
 def eight_bits(graph):
     graph.tensors[graph.operators[0].outputs[0]].type = fb.TensorType.INT8
 
@@ -120,6 +125,12 @@ def eight_bits(graph):
         ("SUB", np.int8, scale(1e30, 0), r"output's scale \S+ is too small for an input's, 1e\+30"),
         ("DEPTHWISE_CONV_2D", np.uint8, no_bias, "in 8 bits has no bias"),
         ("RESHAPE", np.float32, eight_bits, "output is of another type than the input"),
+        (
+            "STRIDED_SLICE",
+            np.float32,
+            offsets_and_masks,
+            "ends are offsets and the begin or end mask",
+        ),
         ("MEAN", np.uint8, strings, "MEAN: an output is of strings and no input is"),
     ],
 )

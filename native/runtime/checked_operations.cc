@@ -236,6 +236,12 @@ TfLiteStatus CheckScales(const char* name, TfLiteContext* context,
   return kTfLiteOk;
 }
 
+bool HasOffsetsAndMasks(const TfLiteNode* node) {
+  const auto* params =
+      static_cast<const TfLiteStridedSliceParams*>(node->builtin_data);
+  return params->offset && (params->begin_mask != 0 || params->end_mask != 0);
+}
+
 TfLiteStatus CheckNode(BuiltinOperator op, TfLiteContext* context,
                        const TfLiteNode* node) {
   const char* const name = tflite::EnumNameBuiltinOperator(op);
@@ -276,6 +282,14 @@ TfLiteStatus CheckNode(BuiltinOperator op, TfLiteContext* context,
     context->ReportError(context,
                          "%s: the output is of another type than the input; "
                          "convert the model again.",
+                         name);
+    return kTfLiteError;
+  }
+  if (op == tflite::BuiltinOperator_STRIDED_SLICE && HasOffsetsAndMasks(node)) {
+    context->ReportError(context,
+                         "%s: the ends are offsets and the begin or end mask "
+                         "is not 0, for which TensorFlow Lite's kernel reads "
+                         "more than its output holds; convert the model again.",
                          name);
     return kTfLiteError;
   }
