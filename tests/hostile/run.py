@@ -21,6 +21,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import tflite_sparse as ts
 from tests.hostile.mutants import Mutants
+from tflite_sparse import builtin_runtime, delegate
 
 BATCH = 250
 SECONDS = 30
@@ -77,7 +78,7 @@ def differs(found: list[np.ndarray], right: list[np.ndarray]) -> bool:
     return False
 
 
-def work(first: int, count: int, is_plain: bool) -> None:
+def work(first: int, count: int, runtime: str, is_plain: bool) -> None:
     """Run mutants and say on standard output how far it got."""
     mutants = Mutants()
     for number in range(first, first + count):
@@ -88,7 +89,7 @@ def work(first: int, count: int, is_plain: bool) -> None:
             if is_plain:
                 plain(model)
                 continue
-            interpreter = ts.Interpreter(model_content=model, runtime="ai-edge-litert")
+            interpreter = ts.Interpreter(model_content=model, runtime=runtime)
             found = infer(interpreter)
         except (ts.ModelError, ts.OptionError, ValueError, RuntimeError, MemoryError, TypeError):
             continue
@@ -102,22 +103,26 @@ def work(first: int, count: int, is_plain: bool) -> None:
                 print("more", number, flush=True)
 
 
-def child(first: int, count: int, is_plain: bool, library: Path | None) -> tuple[str, int]:
+def child(
+    first: int, count: int, runtime: str, is_plain: bool, library: Path | None
+) -> tuple[str, int]:
     """Output of a process that runs mutants, and how it ended."""
     environment = dict(os.environ)
     if library is not None:
-        runtime = subprocess.run(
+        preloaded = subprocess.run(
             ["clang-19", "-print-file-name=libclang_rt.asan-x86_64.so"],
             capture_output=True,
             text=True,
             check=True,
         ).stdout.strip()
+        loaded = builtin_runtime if runtime == "built-in" else delegate
         environment |= {
-            "LD_PRELOAD": runtime,
-            "TFLITE_SPARSE_DELEGATE": str(library),
+            "LD_PRELOAD": preloaded,
+            loaded.LIBRARY_VARIABLE: str(library),
             "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=2000",
         }
-    command = [sys.executable, "-m", "tests.hostile.run", "--work", str(first), str(count)]
+    numbers = ["--work", str(first), str(count)]
+    command = [sys.executable, "-m", "tests.hostile.run", "--runtime", runtime, *numbers]
     if is_plain:
         command.append("--plain")
 
@@ -138,7 +143,9 @@ def child(first: int, count: int, is_plain: bool, library: Path | None) -> tuple
     return done.stdout, done.returncode
 
 
-def run(first: int, count: int, library: Path | None = None) -> dict[str, list[int]]:
+def run(
+    first: int, count: int, runtime: str = "ai-edge-litert", library: Path | None = None
+) -> dict[str, list[int]]:
     """Numbers of the mutants by what became of them.
 
     ran: through our delegate; crashed: and not without it; wrong: results differ; more: ran with our
@@ -149,7 +156,7 @@ def run(first: int, count: int, library: Path | None = None) -> dict[str, list[i
     found: dict[str, list[int]] = {name: [] for name in names}
     number, end = first, first + count
     while number < end:
-        output, code = child(number, min(BATCH, end - number), False, library)
+        output, code = child(number, min(BATCH, end - number), runtime, False, library)
         last = number - 1
         for line in output.splitlines():
             word, value, *rest = line.split()
@@ -161,9 +168,9 @@ def run(first: int, count: int, library: Path | None = None) -> dict[str, list[i
         number = last + 1
         if code:
             kind = "crashed"
-            if child(last, 1, True, library)[1]:
+            if child(last, 1, runtime, True, library)[1]:
                 kind = "theirs"
-            elif not child(last, 1, False, library)[1]:
+            elif not child(last, 1, runtime, False, library)[1]:
                 kind = "unrepeatable"
             found[kind].append(last)
     return found
@@ -174,14 +181,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument(
+        "--runtime", choices=("ai-edge-litert", "built-in"), default="ai-edge-litert"
+    )
     parser.add_argument("--sanitizer", type=Path, help="library built with AddressSanitizer")
     parser.add_argument("--work", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
-        work(*arguments.work, arguments.plain)
+        work(*arguments.work, arguments.runtime, arguments.plain)
         return 0
-    found = run(arguments.first, arguments.count, arguments.sanitizer)
+    found = run(arguments.first, arguments.count, arguments.runtime, arguments.sanitizer)
     for name, numbers in found.items():
         print(f"{name}: {len(numbers)}", numbers if name not in ("ran", "more") else "")
     return 1 if found["crashed"] or found["wrong"] else 0
