@@ -106,6 +106,11 @@ def offsets_and_masks(graph):
     options.offset, options.beginMask = True, 1
 
 
+def larger_than_memory(graph):
+    image = graph.tensors[graph.operators[0].inputs[0]]
+    image.shape = [2**30, *image.shape[1:]]
+
+
 def eight_bits(graph):
     graph.tensors[graph.operators[0].outputs[0]].type = fb.TensorType.INT8
 
@@ -130,6 +135,12 @@ def eight_bits(graph):
             np.float32,
             offsets_and_masks,
             "ends are offsets and the begin or end mask",
+        ),
+        (
+            "CONV_2D",
+            np.float32,
+            larger_than_memory,
+            r"input 0 needs \d+ bytes, and this machine has",
         ),
         ("MEAN", np.uint8, strings, "MEAN: an output is of strings and no input is"),
     ],

@@ -1,5 +1,7 @@
 #include "native/runtime/checked_operations.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -70,6 +72,26 @@ TfLiteStatus CheckPresence(BuiltinOperator op, const char* name,
         return kTfLiteError;
       }
     }
+  }
+  return kTfLiteOk;
+}
+
+// To allocate more than the machine has would end the process.
+TfLiteStatus CheckSizes(const char* name, TfLiteContext* context,
+                        const TfLiteNode* node) {
+  const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
+                        static_cast<double>(sysconf(_SC_PAGESIZE));
+  for (int i = 0; i < node->inputs->size; i++) {
+    const int input = node->inputs->data[i];
+    if (input < 0 ||
+        static_cast<double>(context->tensors[input].bytes) <= memory) {
+      continue;
+    }
+    context->ReportError(context,
+                         "%s: input %d needs %zu bytes, and this machine has "
+                         "%.0f; make the input smaller.",
+                         name, i, context->tensors[input].bytes, memory);
+    return kTfLiteError;
   }
   return kTfLiteOk;
 }
@@ -246,6 +268,7 @@ TfLiteStatus CheckNode(BuiltinOperator op, TfLiteContext* context,
                        const TfLiteNode* node) {
   const char* const name = tflite::EnumNameBuiltinOperator(op);
   TF_LITE_ENSURE_STATUS(CheckPresence(op, name, context, node));
+  TF_LITE_ENSURE_STATUS(CheckSizes(name, context, node));
   if (const std::optional<Window> window = WindowOf(op, node)) {
     if (window->padding != kTfLitePaddingSame &&
         window->padding != kTfLitePaddingValid) {
