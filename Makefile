@@ -47,7 +47,7 @@ help:
 	@echo 'make c-library  dist/tflite_sparse-c-*.tar.gz: TensorFlow Lite with the engine inside, for C programs'
 	@echo 'make c-library-aarch64  the same for 64-bit Arm Linux, cross-built'
 	@echo 'make test-aarch64   both and the native tests on emulated processors'
-	@echo 'make test-hostile   10,000 changed models, loaded and run under AddressSanitizer, also in the C library'
+	@echo 'make test-hostile   10,000 changed models, loaded and run under AddressSanitizer'
 	@echo 'make test-architectures   all networks of keras.applications; `make test` has one of them'
 	@echo 'make docker-check   the Dockerfiles, built with buildah'
 	@echo 'make clean   remove what was built here (the user cache stays)'
@@ -206,9 +206,8 @@ native-test-%: emulator sources
 
 # `make test` has a short run, without the sanitizer.
 test-hostile: sources .venv/.full-stamp
-	$(BAZEL) build $(BAZEL_FLAGS) --config=asan $(DELEGATE) $(RUNTIME)
+	$(BAZEL) build $(BAZEL_FLAGS) --config=asan $(DELEGATE)
 	$(BIN)/python -m tests.hostile.run --sanitizer bazel-sanitize-bin/$(DELEGATE)
-	$(BIN)/python -m tests.hostile.run --runtime built-in --sanitizer bazel-sanitize-bin/$(RUNTIME)
 
 clean:
 	rm -rf .venv .venvs build dist demo-out *.egg-info tflite_sparse/lib bazel-*
