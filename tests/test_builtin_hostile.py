@@ -142,6 +142,7 @@ def eight_bits(graph):
             larger_than_memory,
             r"input 0 needs \d+ bytes, and this machine has",
         ),
+        ("MUL", np.float32, eight_bits, "MUL: the output is of another type than the input"),
         ("MEAN", np.uint8, strings, "MEAN: an output is of strings and no input is"),
     ],
 )

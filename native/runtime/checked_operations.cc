@@ -152,11 +152,22 @@ std::optional<Window> WindowOf(BuiltinOperator op, const TfLiteNode* node) {
   }
 }
 
-// Whether the output is the input in another shape.
-bool CopiesBytes(BuiltinOperator op) {
-  return op == tflite::BuiltinOperator_EXPAND_DIMS ||
-         op == tflite::BuiltinOperator_RESHAPE ||
-         op == tflite::BuiltinOperator_SQUEEZE;
+// Operations whose kernels take the output to be of the first input's type.
+bool KeepsType(BuiltinOperator op) {
+  switch (op) {
+    case tflite::BuiltinOperator_ADD:
+    case tflite::BuiltinOperator_DIV:
+    case tflite::BuiltinOperator_EXPAND_DIMS:
+    case tflite::BuiltinOperator_MAXIMUM:
+    case tflite::BuiltinOperator_MINIMUM:
+    case tflite::BuiltinOperator_MUL:
+    case tflite::BuiltinOperator_RESHAPE:
+    case tflite::BuiltinOperator_SQUEEZE:
+    case tflite::BuiltinOperator_SUB:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // Of operations whose strings are not those of an input.
@@ -300,7 +311,7 @@ TfLiteStatus CheckNode(BuiltinOperator op, TfLiteContext* context,
                          name);
     return kTfLiteError;
   }
-  if (CopiesBytes(op) && first != nullptr && node->outputs->size > 0 &&
+  if (KeepsType(op) && first != nullptr && node->outputs->size > 0 &&
       context->tensors[node->outputs->data[0]].type != first->type) {
     context->ReportError(context,
                          "%s: the output is of another type than the input; "
