@@ -25,6 +25,8 @@ PAGES = (
     ROOT / "examples" / "spiking" / "README.md",
 )
 RESULTS = ROOT / "benchmarks" / "results"
+# Sweeps over sparsity, by the pattern of their masks.
+RANDOM, LATTICE = "speedup.json", "speedup-lattice.json"
 
 _PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NETWORKS = {"resnet18.tflite": "ResNet-18", "mobilenetv2.tflite": "MobileNetV2"}
@@ -60,10 +62,10 @@ _ZEROS = (
 def speed_up() -> str:
     """Speed-up of both networks over the stock runtime, for the README."""
     sparsities = (0.1, 0.2, 0.3, 0.4, 0.5)
-    ideal = [_swept("resnet18.tflite", s)["ideal_speed_up"] for s in sparsities]
+    ideal = [_swept("resnet18.tflite", s, RANDOM)["ideal_speed_up"] for s in sparsities]
     rows = [("ideal, 1 / (1 - s)", *_numbers(ideal))]
     for model, name in _NETWORKS.items():
-        for pattern, file in (("random", "speedup.json"), ("lattice", "speedup-lattice.json")):
+        for pattern, file in (("random", RANDOM), ("lattice", LATTICE)):
             figures = _speed_ups(model, "compact", sparsities, file)
             rows.append((f"{name}, 224 x 224, {pattern} masks", *_numbers(figures)))
     percents = [f"{s:.0%}" for s in sparsities]
@@ -86,12 +88,11 @@ def paper() -> str:
 
 def zeros() -> str:
     """Speed-up over the stock runtime by zeros that ReLUs write, with and without skipping them."""
-    found = json.loads((RESULTS / "zeros.json").read_text())["results"]
     rows = []
     for name, model in _ZEROS:
-        variants = next(r["variants"] for r in found if r["model"] == f"{model}.tflite")
-        speed_ups = {row["name"]: row["speed_up"]["value"] for row in variants}
-        rows.append((name, *_numbers([speed_ups["compact"], speed_ups["compact never"]])))
+        swept = _swept(f"{model}.tflite", None, "zeros.json")
+        figures = (_speed_up(swept, variant) for variant in ("compact", "compact never"))
+        rows.append((name, *_numbers(figures)))
     return _table(["", "`auto`", "`never`"], rows)
 
 
@@ -130,7 +131,7 @@ def filled(text: str) -> str:
     return _PLACE.sub(lambda place: f"{place[1]}{TABLES[place[2]]()}{place[3]}", text)
 
 
-def _swept(model: str, sparsity: float, file: str = "speedup.json") -> dict[str, Any]:
+def _swept(model: str, sparsity: float | None, file: str) -> dict[str, Any]:
     for result in json.loads((RESULTS / file).read_text())["results"]:
         if result["model"] == model and result["sparsity"] == sparsity:
             found: dict[str, Any] = result
@@ -138,17 +139,16 @@ def _swept(model: str, sparsity: float, file: str = "speedup.json") -> dict[str,
     raise SystemExit(f"error: {RESULTS / file} has no {model} at sparsity {sparsity}")
 
 
+def _speed_up(swept: dict[str, Any], variant: str) -> float:
+    return next(
+        float(row["speed_up"]["value"]) for row in swept["variants"] if row["name"] == variant
+    )
+
+
 def _speed_ups(
-    model: str, mode: str, sparsities: Iterable[float], file: str = "speedup.json"
+    model: str, mode: str, sparsities: Iterable[float], file: str = RANDOM
 ) -> list[float]:
-    return [
-        next(
-            row["speed_up"]["value"]
-            for row in _swept(model, sparsity, file)["variants"]
-            if row["name"] == f"{mode} never"
-        )
-        for sparsity in sparsities
-    ]
+    return [_speed_up(_swept(model, s, file), f"{mode} never") for s in sparsities]
 
 
 def _numbers(values: Iterable[float | None]) -> list[str]:

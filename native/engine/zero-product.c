@@ -212,10 +212,9 @@ static void cut_lists(struct zero_skipping* skipping, size_t num_threads) {
   skipping->rows_per_block = equal_parts(skipping->num_rows, rows, mr);
   skipping->outputs_per_task =
       equal_parts(gemm->num_outputs, outputs, gemm->kernels->nr);
-  if (gemm->num_taps == 1) {
-    // Lists of a block's rows are in its scratch memory.
-    skipping->lists_stride = 0;
-  }
+  // Of one tap, lists of a block's rows are in its scratch memory.
+  skipping->lists_stride =
+      gemm->num_taps == 1 ? 0 : skipping->num_groups * gemm->lists_bytes;
   skipping->scratch_bytes = nonzero_block_scratch_bytes(
       gemm, skipping->rows_per_block, skipping->outputs_per_task);
 }
@@ -291,10 +290,8 @@ bool zero_product_cut(struct zero_skipping* skipping, size_t num_threads) {
     skipping->scratch_bytes = 0;
     return true;
   }
-  if (skipping->readers != NULL) {
-    return true;
+  if (skipping->readers == NULL) {
+    cut_lists(skipping, num_threads);
   }
-  skipping->lists_stride = skipping->num_groups * gemm->lists_bytes;
-  cut_lists(skipping, num_threads);
   return true;
 }

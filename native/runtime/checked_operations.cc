@@ -272,7 +272,8 @@ TfLiteStatus CheckScales(const char* name, TfLiteContext* context,
 bool HasOffsetsAndMasks(const TfLiteNode* node) {
   const auto* params =
       static_cast<const TfLiteStridedSliceParams*>(node->builtin_data);
-  return params->offset && (params->begin_mask != 0 || params->end_mask != 0);
+  return params != nullptr && params->offset &&
+         (params->begin_mask != 0 || params->end_mask != 0);
 }
 
 TfLiteStatus CheckNode(BuiltinOperator op, TfLiteContext* context,

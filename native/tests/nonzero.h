@@ -73,6 +73,26 @@ inline std::vector<Kernels> AllKernels() {
 #endif
 }
 
+// What a dense kernel gives for output `n` of a row whose activation under tap
+// `t` in channel `c` is `value(t, c)`: every product, in upstream's order, with
+// fused operations.
+template <typename F>
+float DenseSum(const nonzero_gemm& gemm, size_t n, const F& value) {
+  const size_t nr = gemm.kernels->nr;
+  const float* w = gemm.weights +
+                   n / nr * nr * (1 + gemm.num_taps * gemm.num_channels) +
+                   n % nr;
+  float sum = *w;
+  for (size_t t = 0; t < gemm.num_taps; t++) {
+    for (size_t c = 0; c < gemm.num_channels; c++) {
+      w += nr;
+      sum = std::fma(value(t, c), *w, sum);
+    }
+  }
+  sum = sum < gemm.min ? gemm.min : sum;
+  return sum > gemm.max ? gemm.max : sum;
+}
+
 // Outputs of which a part is computed, each row at its place or at another.
 class Outputs {
  public:

@@ -141,19 +141,9 @@ struct Product {
   }
 
   float Expected(size_t r, size_t n) const {
-    const size_t nr = gemm.kernels->nr;
-    const float* w =
-        &weights[n / nr * nr * (1 + gemm.num_taps * gemm.num_channels) +
-                 n % nr];
-    float sum = *w;
-    for (size_t t = 0; t < gemm.num_taps; t++) {
-      for (size_t c = 0; c < gemm.num_channels; c++) {
-        w += nr;
-        sum = std::fma(rows_read[r * gemm.num_taps + t][c], *w, sum);
-      }
-    }
-    sum = sum < gemm.min ? gemm.min : sum;
-    return sum > gemm.max ? gemm.max : sum;
+    return DenseSum(gemm, n, [&](size_t t, size_t c) {
+      return rows_read[r * gemm.num_taps + t][c];
+    });
   }
 
   std::string Description() const {

@@ -95,24 +95,12 @@ struct Layer {
   }
 
   float Expected(size_t row, size_t n) const {
-    const size_t nr = gemm.kernels->nr;
-    const float* w =
-        &weights[n / nr * nr * (1 + gemm.num_taps * gemm.num_channels) +
-                 n % nr];
-    float sum = *w;
-    for (size_t t = 0; t < gemm.num_taps; t++) {
+    return DenseSum(gemm, n, [&](size_t t, size_t c) {
       const uint32_t pixel = pixels[row * gemm.num_taps + t];
-      for (size_t c = 0; c < gemm.num_channels; c++) {
-        w += nr;
-        const float value =
-            pixel == NONZERO_NO_PIXEL
-                ? 0.0f
-                : stored[row_of_pixel[pixel] * stored_channels + c];
-        sum = std::fma(value, *w, sum);
-      }
-    }
-    sum = sum < gemm.min ? gemm.min : sum;
-    return sum > gemm.max ? gemm.max : sum;
+      return pixel == NONZERO_NO_PIXEL
+                 ? 0.0f
+                 : stored[row_of_pixel[pixel] * stored_channels + c];
+    });
   }
 
   std::string Description() const {

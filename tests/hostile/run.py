@@ -2,8 +2,8 @@
 
 Fails if a mutant ends the process that does not end the interpreter without our delegate too, or if
 its results are neither those of the reference kernels nor those of the stock delegate (in 8 bits,
-and with numbers far from 1, these two are not the same). With --sanitizer, a library built with AddressSanitizer is loaded; then bad
-accesses that happen not to crash are found as well.
+and with numbers far from 1, these two are not the same). With --sanitizer, a library built with
+AddressSanitizer is loaded; then bad accesses that happen not to crash are found as well.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def differs(found: list[np.ndarray], right: list[np.ndarray]) -> bool:
     """Whether results are not the same, up to rounding.
 
     What is no number without the delegate may be one with it: a masked pixel is zero, while the
-    interpreter multiplies by zero what may be infinite. An output that says it is int64, which no
-    operation here writes, is in part what its memory was before.
+    interpreter multiplies by zero what may be infinite. Where an output says it is int64 and the
+    inputs are not, TensorFlow Lite's kernels read beyond the inputs: no result is right.
     """
     for a, b in zip(found, right, strict=True):
         if a.shape != b.shape or a.dtype != b.dtype:
