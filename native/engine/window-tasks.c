@@ -82,9 +82,12 @@ static void run_tile(const struct xnn_operator* op,
                 output_stride);
 }
 
-// Runs a tile whose rows go to their pixels in `output`.
+// Runs a tile whose rows go to their pixels in `output`. The tile is changed in
+// place: a copy would load fields that were just stored in wider pieces, for
+// which processors wait.
 static void scatter_tile(const struct xnn_operator* op,
-                         const struct gemm_block* tile, void* output) {
+                         const struct gemm_block* block,
+                         struct gemm_block* tile, void* output) {
   const struct row_plan* plan = op->row_state->plan;
   const struct igemm_context* context = &op->context.igemm.igemm;
   // As large as one block of channels, however wide the kernel.
@@ -93,12 +96,11 @@ static void scatter_tile(const struct xnn_operator* op,
       max((kTileBytes / tile->num_rows >> context->log2_csize) / nr, 1) * nr;
   uint8_t* buffer = __builtin_alloca_with_align(
       tile->num_rows * channels_per_pass << context->log2_csize, 8 * 64);
-  struct gemm_block part = *tile;
-  for (size_t n = 0; n < tile->num_channels; n += channels_per_pass) {
-    part.channel = tile->channel + n;
-    part.num_channels = min(channels_per_pass, tile->num_channels - n);
-    const size_t bytes = part.num_channels << context->log2_csize;
-    run_tile(op, &part, buffer, bytes);
+  for (size_t n = 0; n < block->num_channels; n += channels_per_pass) {
+    tile->channel = block->channel + n;
+    tile->num_channels = min(channels_per_pass, block->num_channels - n);
+    const size_t bytes = tile->num_channels << context->log2_csize;
+    run_tile(op, tile, buffer, bytes);
     for (size_t r = 0; r < tile->num_rows; r++) {
       const size_t pixel = plan->output->pixel[tile->row + r];
       memcpy(
@@ -106,6 +108,8 @@ static void scatter_tile(const struct xnn_operator* op,
           buffer + r * bytes, bytes);
     }
   }
+  window_insert_zeros(plan, output, tile->row, tile->num_rows,
+                      block->num_channels << context->log2_csize);
 }
 
 void window_run_convolution(const struct xnn_operator* op,
@@ -120,15 +124,11 @@ void window_run_convolution(const struct xnn_operator* op,
   for (; tile.row < end; tile.row += op->gemm_loops.mr) {
     tile.num_rows = min(end - tile.row, op->gemm_loops.mr);
     if (plan->scatter) {
-      scatter_tile(op, &tile, output);
+      scatter_tile(op, block, &tile, output);
     } else {
       run_tile(op, &tile, at(output, tile.row * context->cm_stride),
                context->cm_stride);
     }
-  }
-  if (plan->scatter) {
-    window_insert_zeros(plan, output, block->row, block->num_rows,
-                        block->num_channels << context->log2_csize);
   }
 }
 
