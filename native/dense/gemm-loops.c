@@ -105,8 +105,25 @@ static bool is_gemm(const struct xnn_operator* op) {
   return op->ukernel.type == xnn_microkernel_type_gemm;
 }
 
-void gemm_run_tile(const struct xnn_operator* op, const struct gemm_block* tile,
-                   void* output, size_t output_stride) {
+void gemm_run_indirect_tile(const struct xnn_operator* op,
+                            const struct gemm_block* tile,
+                            const void** pointers, void* output,
+                            size_t output_stride) {
+  const struct igemm_context* context = &op->context.igemm.igemm;
+  context->ukernel.function[XNN_UARCH_DEFAULT](
+      tile->num_rows, tile->num_channels, context->kc, context->ks_scaled,
+      pointers,
+      at(context->packed_w,
+         tile->group * context->gw_stride + tile->channel * context->w_stride),
+      output, output_stride, context->cn_stride,
+      context->a_offset + tile->group * context->ga_stride +
+          tile->batch * context->ba_stride,
+      context->zero, &context->params);
+}
+
+static void run_tile(const struct xnn_operator* op,
+                     const struct gemm_block* tile, void* output,
+                     size_t output_stride) {
   if (is_gemm(op)) {
     const struct gemm_context* context = &op->context.gemm.gemm.gemm;
     context->ukernel.function[XNN_UARCH_DEFAULT](
@@ -120,15 +137,10 @@ void gemm_run_tile(const struct xnn_operator* op, const struct gemm_block* tile,
     return;
   }
   const struct igemm_context* context = &op->context.igemm.igemm;
-  context->ukernel.function[XNN_UARCH_DEFAULT](
-      tile->num_rows, tile->num_channels, context->kc, context->ks_scaled,
-      at(context->indirect_a, tile->row * context->ks * sizeof(void*)),
-      at(context->packed_w,
-         tile->group * context->gw_stride + tile->channel * context->w_stride),
-      output, output_stride, context->cn_stride,
-      context->a_offset + tile->group * context->ga_stride +
-          tile->batch * context->ba_stride,
-      context->zero, &context->params);
+  gemm_run_indirect_tile(
+      op, tile,
+      at(context->indirect_a, tile->row * context->ks * sizeof(void*)), output,
+      output_stride);
 }
 
 static void run_dense(const struct xnn_operator* op,
@@ -151,7 +163,7 @@ static void run_dense(const struct xnn_operator* op,
   const size_t end = block->row + block->num_rows;
   for (; tile.row < end; tile.row += op->gemm_loops.mr) {
     tile.num_rows = min(end - tile.row, op->gemm_loops.mr);
-    gemm_run_tile(op, &tile, at(output, tile.row * stride), stride);
+    run_tile(op, &tile, at(output, tile.row * stride), stride);
   }
 }
 

@@ -57,10 +57,12 @@ void gemm_loops_set(struct xnn_operator* op, struct compute_parameters* compute,
                     const struct gemm_extent* extent, gemm_block_fn run,
                     pthreadpool_t threadpool);
 
-// Runs one tile, at most MR rows, in upstream's kernel; `output` is where its
-// first row and channel go.
-void gemm_run_tile(const struct xnn_operator* op, const struct gemm_block* tile,
-                   void* output, size_t output_stride);
+// Runs one tile, at most MR rows, in upstream's kernel of an indirect GEMM:
+// `pointers` are the tile's, `output` is where its first row and channel go.
+void gemm_run_indirect_tile(const struct xnn_operator* op,
+                            const struct gemm_block* tile,
+                            const void** pointers, void* output,
+                            size_t output_stride);
 
 // Hook: exchanges the loops of an operator that upstream has reshaped, if it is
 // a matrix multiply with weights of its own.

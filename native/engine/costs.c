@@ -75,8 +75,7 @@ static double count_runs(const struct row_set* rows) {
   const size_t pixels = (size_t)rows->height * rows->width;
   size_t runs = 0;
   for (size_t p = 0; p < pixels; p++) {
-    runs +=
-        rows->row[p] != ROW_NONE && (p == 0 || rows->row[p - 1] == ROW_NONE);
+    runs += row_set_has(rows, p) && (p == 0 || !row_set_has(rows, p - 1));
   }
   return (double)runs;
 }

@@ -28,8 +28,14 @@ static void copy_rows(const void* context, size_t batch, size_t row_start,
       (const uint8_t*)op->input + batch * row_plan_input_rows(plan) * bytes;
   uint8_t* output = (uint8_t*)op->output +
                     (batch * row_plan_output_rows(plan) + row_start) * bytes;
-  for (size_t row = row_start; row < row_start + num_rows; row++) {
-    const uint32_t source = op->row_state->source[row];
+  uint32_t pixels[ROW_SET_WORD_PIXELS];
+  for (size_t i = 0; i < num_rows; i++) {
+    const size_t place = i % ROW_SET_WORD_PIXELS;
+    if (place == 0) {
+      row_set_pixels(plan->output, row_start + i,
+                     min(num_rows - i, ROW_SET_WORD_PIXELS), pixels);
+    }
+    const uint32_t source = row_set_row(plan->input, pixels[place]);
     if (source == ROW_NONE) {
       memset(output, plan->output_zero, bytes);
     } else {
@@ -37,16 +43,6 @@ static void copy_rows(const void* context, size_t batch, size_t row_start,
     }
     output += bytes;
   }
-}
-
-static bool find_sources(struct row_state* state) {
-  const size_t num_rows = row_plan_output_rows(state->plan);
-  state->extra_bytes = num_rows * sizeof(uint32_t);
-  state->source = xnn_allocate_memory(state->extra_bytes);
-  for (size_t row = 0; row < num_rows && state->source != NULL; row++) {
-    state->source[row] = row_plan_source(state->plan, row, 0, 0);
-  }
-  return state->source != NULL;
 }
 
 static enum xnn_status create_row_copy(const struct xnn_node* node,
@@ -70,9 +66,8 @@ static enum xnn_status create_row_copy(const struct xnn_node* node,
   op->flags = node->flags;
   op->state = xnn_run_state_invalid;
   opdata->operator_objects[0] = op;
-  return row_state_create(op, node->row_plan) && find_sources(op->row_state)
-             ? xnn_status_success
-             : xnn_status_out_of_memory;
+  return row_state_create(op, node->row_plan) ? xnn_status_success
+                                              : xnn_status_out_of_memory;
 }
 
 static enum xnn_status reshape_row_copy(struct xnn_operator_data* opdata,

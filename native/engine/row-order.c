@@ -118,24 +118,26 @@ static double added_cost(const struct view* views, const uint64_t* live,
   return cost;
 }
 
-// Fills tiles one after the other: each starts with the first row that is left,
-// in Gray order, and takes in those that add least.
+// Fills tiles with `num_rows` rows, one tile after the other: each starts with
+// the first row that is left, in Gray order, and takes in those that add least.
+// The first of the rows is row `first` of the set.
 static void fill_tiles(const struct view* views, const struct row_taps* rows,
-                       uint32_t* next, size_t num_rows, size_t mr,
-                       uint64_t* position_of_pixel) {
+                       uint32_t* next, size_t first, size_t num_rows, size_t mr,
+                       uint32_t* pixels) {
   const uint32_t end = (uint32_t)num_rows;
   for (uint32_t r = 0; r <= end; r++) {
     next[r] = r + 1;  // the last one's is never read; next[end] is the head
   }
   next[end] = 0;
-  uint64_t live[kMostViews];
+  uint64_t live[kMostViews] = {0};
   for (size_t position = 0; position < num_rows; position++) {
-    if (position % mr == 0) {
+    const bool is_first = (first + position) % mr == 0;
+    if (is_first) {
       memset(live, 0, sizeof(live));
     }
     uint32_t best_before = end;
     double best_cost = added_cost(views, live, &rows[next[end]]);
-    if (position % mr != 0) {
+    if (!is_first) {
       uint32_t before = next[end];
       for (size_t i = 0;
            i < kMostCandidates && next[before] != end && best_cost != 0;
@@ -152,7 +154,7 @@ static void fill_tiles(const struct view* views, const struct row_taps* rows,
     for (size_t v = 0; v < kMostViews; v++) {
       live[v] |= rows[best].live[v];
     }
-    position_of_pixel[rows[best].pixel] = position;
+    pixels[position] = rows[best].pixel;
   }
 }
 
@@ -163,24 +165,30 @@ static bool order_rows(const struct row_analysis* analysis,
   struct row_taps* rows =
       xnn_allocate_zero_memory(num_rows * sizeof(struct row_taps));
   uint32_t* next = xnn_allocate_memory((num_rows + 1) * sizeof(uint32_t));
-  uint64_t* keys =
-      xnn_allocate_memory((size_t)set->height * set->width * sizeof(uint64_t));
-  bool ok = rows != NULL && next != NULL && keys != NULL;
+  uint32_t* pixels = xnn_allocate_memory(num_rows * sizeof(uint32_t));
+  bool ok = rows != NULL && next != NULL && pixels != NULL;
   if (ok) {
+    row_set_pixels(set, 0, num_rows, pixels);
     for (size_t r = 0; r < num_rows; r++) {
-      rows[r].pixel = set->pixel[r];
+      rows[r].pixel = pixels[r];
       for (size_t v = 0; v < kMostViews && views[v].weight != 0; v++) {
         rows[r].live[v] =
             window_live_taps(&views[v].window, views[v].input, rows[r].pixel);
       }
     }
-    qsort(rows, num_rows, sizeof(struct row_taps), compare_rows);
-    fill_tiles(views, rows, next, num_rows, mr, keys);
-    ok = row_set_sort(analysis->pool, set, keys);
+    size_t begin = 0;
+    for (size_t band = 0; begin != num_rows; band++) {
+      const size_t end = row_set_band(set, band + 1);
+      qsort(rows + begin, end - begin, sizeof(struct row_taps), compare_rows);
+      fill_tiles(views, rows + begin, next, begin, end - begin, mr,
+                 pixels + begin);
+      begin = end;
+    }
+    ok = row_set_order(analysis->pool, set, pixels);
   }
   xnn_release_memory(rows);
   xnn_release_memory(next);
-  xnn_release_memory(keys);
+  xnn_release_memory(pixels);
   return ok;
 }
 

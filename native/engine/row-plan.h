@@ -65,24 +65,6 @@ static inline bool row_plan_is_dense(const struct row_plan* plan) {
   return plan->input == NULL && plan->output == NULL;
 }
 
-// The pixel of row `row` of the computed ones.
-static inline size_t row_plan_pixel(const struct row_plan* plan, size_t row) {
-  return plan->output != NULL ? plan->output->pixel[row] : row;
-}
-
-// Where that row is stored in the output tensor.
-static inline size_t row_plan_place(const struct row_plan* plan, size_t row) {
-  return plan->scatter ? plan->output->pixel[row] : row;
-}
-
-// The row of the input tensor under a tap of the window of row `row` of the
-// computed ones, or ROW_NONE.
-static inline uint32_t row_plan_source(const struct row_plan* plan, size_t row,
-                                       uint32_t ky, uint32_t kx) {
-  return window_row_under_tap(&plan->window, plan->input,
-                              row_plan_pixel(plan, row), ky, kx);
-}
-
 // Sets what follows from the tensors' dense values.
 void row_plan_describe(struct row_plan* plan, const struct xnn_value* input,
                        const struct xnn_value* output);

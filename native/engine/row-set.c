@@ -3,17 +3,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "xnnpack/allocator.h"
+#include "xnnpack/math.h"
 
 static size_t plane_size(const struct row_set* set) {
   return (size_t)set->height * set->width;
 }
 
-static bool has_pixel(const struct row_set* set, size_t pixel) {
-  return set == NULL || set->row[pixel] != ROW_NONE;
+static size_t num_words(size_t pixels) {
+  return divide_round_up(pixels, ROW_SET_WORD_PIXELS);
 }
 
 static bool holds_exactly(const struct row_set* set, const uint8_t* kept,
@@ -22,27 +22,19 @@ static bool holds_exactly(const struct row_set* set, const uint8_t* kept,
     return false;
   }
   for (size_t p = 0; p < plane_size(set); p++) {
-    if (has_pixel(set, p) != (kept[p] != 0)) {
+    if (row_set_has(set, p) != (kept[p] != 0)) {
       return false;
     }
   }
   return true;
 }
 
-// Raster order: neighbours in a line of the image stay neighbours in memory,
-// and zero insertion writes forwards.
-static void number_rows(struct row_set* set, const uint8_t* kept) {
-  uint32_t next_kept = 0;
-  uint32_t next_masked = set->count;
-  for (uint32_t p = 0; p < plane_size(set); p++) {
-    if (kept[p] != 0) {
-      set->row[p] = next_kept;
-      set->pixel[next_kept++] = p;
-    } else {
-      set->row[p] = ROW_NONE;
-      set->pixel[next_masked++] = p;
-    }
-  }
+static void release(struct row_set* set) {
+  xnn_release_memory(set->kept);
+  xnn_release_memory(set->kept_before);
+  xnn_release_memory(set->pixel_of_row);
+  xnn_release_memory(set->row_of_kept);
+  xnn_release_memory(set);
 }
 
 bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
@@ -68,18 +60,25 @@ bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
   if (set == NULL) {
     return false;
   }
-  set->pixel = xnn_allocate_memory(size * sizeof(uint32_t));
-  set->row = xnn_allocate_memory(size * sizeof(uint32_t));
-  if (set->pixel == NULL || set->row == NULL) {
-    xnn_release_memory(set->pixel);
-    xnn_release_memory(set->row);
-    xnn_release_memory(set);
+  const size_t words = num_words(size);
+  set->kept = xnn_allocate_zero_memory(words * sizeof(uint64_t));
+  set->kept_before = xnn_allocate_memory((words + 1) * sizeof(uint32_t));
+  if (set->kept == NULL || set->kept_before == NULL) {
+    release(set);
     return false;
   }
   set->height = height;
   set->width = width;
   set->count = count;
-  number_rows(set, kept);
+  for (size_t p = 0; p < size; p++) {
+    set->kept[p / ROW_SET_WORD_PIXELS] |= (uint64_t)(kept[p] != 0)
+                                          << p % ROW_SET_WORD_PIXELS;
+  }
+  set->kept_before[0] = 0;
+  for (size_t w = 0; w < words; w++) {
+    set->kept_before[w + 1] =
+        set->kept_before[w] + (uint32_t)__builtin_popcountll(set->kept[w]);
+  }
   set->next = pool->first;
   pool->first = set;
   *set_out = set;
@@ -95,8 +94,8 @@ static bool combine(struct row_set_pool* pool, const struct row_set* a,
   }
   bool any = false;
   for (size_t p = 0; p < plane_size(a); p++) {
-    kept[p] = unite ? has_pixel(a, p) || has_pixel(b, p)
-                    : has_pixel(a, p) && has_pixel(b, p);
+    kept[p] = unite ? row_set_has(a, p) || row_set_has(b, p)
+                    : row_set_has(a, p) && row_set_has(b, p);
     any |= kept[p] != 0;
   }
   *set = b;
@@ -130,59 +129,118 @@ bool row_set_is_subset(const struct row_set* a, const struct row_set* b) {
   if (a == NULL) {
     return false;
   }
-  for (uint32_t r = 0; r < a->count; r++) {
-    if (!has_pixel(b, a->pixel[r])) {
+  for (size_t w = 0; w < num_words(plane_size(a)); w++) {
+    if ((a->kept[w] & ~b->kept[w]) != 0) {
       return false;
     }
   }
   return true;
 }
 
-struct keyed_pixel {
-  uint64_t key;
-  uint32_t pixel;
-};
-
-static int compare_keyed_pixels(const void* a, const void* b) {
-  const struct keyed_pixel* x = a;
-  const struct keyed_pixel* y = b;
-  if (x->key != y->key) {
-    return x->key < y->key ? -1 : 1;
-  }
-  return (x->pixel > y->pixel) - (x->pixel < y->pixel);
+// How many kept pixels come before a pixel.
+static uint32_t rank_of(const struct row_set* set, size_t pixel) {
+  const size_t word = pixel / ROW_SET_WORD_PIXELS;
+  const uint64_t below = (UINT64_C(1) << pixel % ROW_SET_WORD_PIXELS) - 1;
+  return set->kept_before[word] +
+         (uint32_t)__builtin_popcountll(set->kept[word] & below);
 }
 
-bool row_set_sort(struct row_set_pool* pool, const struct row_set* set,
-                  const uint64_t* keys) {
+uint32_t row_set_row(const struct row_set* set, size_t pixel) {
+  if (set == NULL) {
+    return (uint32_t)pixel;
+  }
+  if (!row_set_has(set, pixel)) {
+    return ROW_NONE;
+  }
+  const uint32_t rank = rank_of(set, pixel);
+  return set->row_of_kept == NULL
+             ? rank
+             : row_set_band(set, pixel / ROW_SET_BAND_PIXELS) +
+                   set->row_of_kept[rank];
+}
+
+// Writes pixels whose bits, exclusive or `flip`, are set: `count` from the
+// `start`th on. They are in order.
+static void list_pixels(const struct row_set* set, uint64_t flip, size_t start,
+                        size_t count, uint32_t* pixels) {
+  // The last word that no more than `start` of them come before.
+  size_t word = 0;
+  for (size_t end = num_words(plane_size(set)); end - word > 1;) {
+    const size_t middle = word + (end - word) / 2;
+    const size_t before =
+        flip == 0 ? set->kept_before[middle]
+                  : middle * ROW_SET_WORD_PIXELS - set->kept_before[middle];
+    *(before <= start ? &word : &end) = middle;
+  }
+  size_t to_skip =
+      start - (flip == 0 ? set->kept_before[word]
+                         : word * ROW_SET_WORD_PIXELS - set->kept_before[word]);
+  for (uint32_t* end = pixels + count; pixels != end; word++) {
+    uint64_t bits = set->kept[word] ^ flip;
+    for (; to_skip != 0 && bits != 0; to_skip--) {
+      bits &= bits - 1;
+    }
+    for (; bits != 0 && pixels != end; bits &= bits - 1) {
+      *pixels++ = (uint32_t)(word * ROW_SET_WORD_PIXELS) +
+                  (uint32_t)__builtin_ctzll(bits);
+    }
+  }
+}
+
+void row_set_pixels(const struct row_set* set, size_t start, size_t count,
+                    uint32_t* pixels) {
+  if (set != NULL && set->pixel_of_row == NULL) {
+    list_pixels(set, /*flip=*/0, start, count, pixels);
+    return;
+  }
+  size_t band = 0;
+  for (size_t i = 0; i < count; i++) {
+    const size_t row = start + i;
+    if (set == NULL) {
+      pixels[i] = (uint32_t)row;
+      continue;
+    }
+    while (row >= row_set_band(set, band + 1)) {
+      band++;
+    }
+    pixels[i] = (uint32_t)(band * ROW_SET_BAND_PIXELS) + set->pixel_of_row[row];
+  }
+}
+
+void row_set_masked_pixels(const struct row_set* set, size_t start,
+                           size_t count, uint32_t* pixels) {
+  list_pixels(set, /*flip=*/UINT64_MAX, start, count, pixels);
+}
+
+bool row_set_order(struct row_set_pool* pool, const struct row_set* set,
+                   const uint32_t* pixels) {
   struct row_set* own = pool->first;
   while (own != set) {
     own = own->next;
   }
-  if (own->is_sorted) {
-    return true;
-  }
-  struct keyed_pixel* pixels =
-      xnn_allocate_memory(own->count * sizeof(struct keyed_pixel));
-  if (pixels == NULL) {
+  own->pixel_of_row = xnn_allocate_memory(own->count * sizeof(uint16_t));
+  own->row_of_kept = xnn_allocate_memory(own->count * sizeof(uint16_t));
+  if (own->pixel_of_row == NULL || own->row_of_kept == NULL) {
     return false;
   }
-  for (uint32_t r = 0; r < own->count; r++) {
-    pixels[r] = (struct keyed_pixel){keys[own->pixel[r]], own->pixel[r]};
+  for (size_t row = 0; row < own->count; row++) {
+    const size_t band = pixels[row] / ROW_SET_BAND_PIXELS;
+    own->pixel_of_row[row] = (uint16_t)(pixels[row] % ROW_SET_BAND_PIXELS);
+    own->row_of_kept[rank_of(own, pixels[row])] =
+        (uint16_t)(row - row_set_band(own, band));
   }
-  qsort(pixels, own->count, sizeof(struct keyed_pixel), compare_keyed_pixels);
-  for (uint32_t r = 0; r < own->count; r++) {
-    own->pixel[r] = pixels[r].pixel;
-    own->row[pixels[r].pixel] = r;
-  }
-  own->is_sorted = true;
-  xnn_release_memory(pixels);
   return true;
 }
 
 size_t row_set_pool_bytes(const struct row_set_pool* pool) {
   size_t bytes = 0;
   for (const struct row_set* set = pool->first; set != NULL; set = set->next) {
-    bytes += sizeof(*set) + 2 * plane_size(set) * sizeof(uint32_t);
+    const size_t words = num_words(plane_size(set));
+    bytes += sizeof(*set) + words * sizeof(uint64_t) +
+             (words + 1) * sizeof(uint32_t);
+    if (set->pixel_of_row != NULL) {
+      bytes += 2 * set->count * sizeof(uint16_t);
+    }
   }
   return bytes;
 }
@@ -191,9 +249,7 @@ void row_set_pool_release(struct row_set_pool* pool) {
   struct row_set* set = pool->first;
   while (set != NULL) {
     struct row_set* next = set->next;
-    xnn_release_memory(set->pixel);
-    xnn_release_memory(set->row);
-    xnn_release_memory(set);
+    release(set);
     set = next;
   }
   pool->first = NULL;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "native/engine/row-plan.h"
+#include "native/engine/shared-table.h"
 #include "native/engine/subgraph-sparsity.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/operator.h"
@@ -17,10 +18,11 @@ bool row_state_create(struct xnn_operator* op, const struct row_plan* plan) {
   return true;
 }
 
-void xnn_row_state_release(struct row_state* state) {
-  if (state != NULL) {
-    xnn_release_memory(state->live_taps);
-    xnn_release_memory(state->source);
-    xnn_release_memory(state);
+void xnn_row_state_release(struct xnn_operator* op) {
+  if (op->row_state != NULL) {
+    if (op->row_state->table != NULL) {
+      shared_tables_leave(op->tables, &op->row_state->table->shared);
+    }
+    xnn_release_memory(op->row_state);
   }
 }

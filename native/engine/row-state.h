@@ -9,6 +9,7 @@
 
 #include "native/engine/kernels/tile-kernel.h"
 #include "native/engine/row-plan.h"
+#include "native/engine/window-table.h"
 #include "xnnpack/operator.h"
 
 #ifdef __cplusplus
@@ -17,15 +18,12 @@ extern "C" {
 
 struct row_state {
   const struct row_plan* plan;
-  // Of a convolution that skips dead taps: its kernel, and the live taps of
-  // each tile of rows; NULL if it runs upstream's.
+  // Of a window operator: which rows it reads. NULL before the first reshape,
+  // and between dense tensors.
+  struct window_table* table;
+  // Of a convolution that skips dead taps: its kernel; NULL if it runs
+  // upstream's.
   tile_kernel_fn kernel;
-  uint64_t* live_taps;
-  // Of a row copy: for each row of the output tensor the row of the input
-  // tensor, or ROW_NONE for a zero row.
-  uint32_t* source;
-  // Bytes that the operator holds beyond what it would for dense tensors.
-  size_t extra_bytes;
 };
 
 // Gives an operator its state. Returns false when out of memory.

@@ -12,8 +12,10 @@
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
 #include "native/engine/row-state.h"
+#include "native/engine/shared-table.h"
 #include "native/engine/sparsity.h"
 #include "native/engine/threshold.h"
+#include "native/engine/window-table.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/log.h"
 #include "xnnpack/math.h"
@@ -48,6 +50,13 @@ void xnn_sparsity_release(struct xnn_sparsity* sparsity) {
   row_set_pool_release(&sparsity->pool);
   xnn_release_memory(sparsity->layers);
   xnn_release_memory(sparsity);
+}
+
+void xnn_operator_share_tables(struct xnn_operator* op,
+                               struct shared_tables* tables) {
+  if (op != NULL) {
+    op->tables = tables;
+  }
 }
 
 static enum xnn_status use_masks(const struct row_analysis* analysis,
@@ -125,7 +134,8 @@ void xnn_runtime_get_sparsity_memory(xnn_runtime_t runtime, size_t* arena_bytes,
   if (runtime->sparsity == NULL) {
     return;
   }
-  *sparsity_bytes = row_set_pool_bytes(&runtime->sparsity->pool);
+  *sparsity_bytes = row_set_pool_bytes(&runtime->sparsity->pool) +
+                    window_tables_extra_bytes(&runtime->tables);
   for (const struct row_plan* plan = runtime->sparsity->plans; plan != NULL;
        plan = plan->next) {
     *sparsity_bytes += sizeof(*plan);
@@ -133,7 +143,7 @@ void xnn_runtime_get_sparsity_memory(xnn_runtime_t runtime, size_t* arena_bytes,
   for (size_t i = 0; i < runtime->num_ops; i++) {
     const struct xnn_operator* op = runtime->opdata[i].operator_objects[0];
     if (op != NULL && op->row_state != NULL) {
-      *sparsity_bytes += sizeof(*op->row_state) + op->row_state->extra_bytes;
+      *sparsity_bytes += sizeof(*op->row_state);
     }
   }
 }

@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "native/dense/gemm-loops.h"
 #include "native/engine/costs.h"
@@ -13,7 +12,7 @@
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
 #include "native/engine/row-state.h"
-#include "native/engine/window-pointers.h"
+#include "native/engine/window-table.h"
 #include "native/engine/window-tasks.h"
 #include "native/engine/window.h"
 #include "pthreadpool.h"
@@ -29,52 +28,48 @@
 // Upstream's rule for how finely rows are split between threads.
 static const size_t kTilesPerThread = 5;
 
-// Has the operator skip dead taps, if there is a kernel for its weights and
-// tiles and enough to skip. Returns false when out of memory.
-static bool choose_kernel(const struct xnn_operator* op, size_t mr) {
-  struct row_state* state = op->row_state;
-  const struct row_plan* plan = state->plan;
-  state->kernel = NULL;
-  const tile_kernel_fn kernel =
-      window_can_skip_taps(&plan->window)
-          ? tile_kernel_find(
-                live_tap_kernels,
-                (struct tile_format){
-                    .type = plan->datatype == xnn_datatype_fp32 ? tile_float32
-                                                                : tile_other,
-                    .mr = mr,
-                    .nr = op->ukernel.igemm.nr,
-                    .kr = op->ukernel.igemm.kr,
-                    .sr = op->ukernel.igemm.sr,
-                })
-          : NULL;
-  if (kernel == NULL) {
-    return true;
-  }
-  double share;
-  xnn_release_memory(state->live_taps);
-  state->live_taps = window_find_live_taps(plan, mr, &share);
-  if (skipping_taps_pays(share)) {
-    state->kernel = kernel;
-  }
-  return state->live_taps != NULL;
+// The kernel that skips dead taps; NULL if there is none for the operator's
+// weights and tiles.
+static tile_kernel_fn find_kernel(const struct xnn_operator* op, size_t mr) {
+  const struct row_plan* plan = op->row_state->plan;
+  return window_can_skip_taps(&plan->window)
+             ? tile_kernel_find(live_tap_kernels,
+                                (struct tile_format){
+                                    .type = plan->datatype == xnn_datatype_fp32
+                                                ? tile_float32
+                                                : tile_other,
+                                    .mr = mr,
+                                    .nr = op->ukernel.igemm.nr,
+                                    .kr = op->ukernel.igemm.kr,
+                                    .sr = op->ukernel.igemm.sr,
+                                })
+             : NULL;
 }
 
-static enum xnn_status allocate_zero_row(const struct row_plan* plan,
-                                         struct xnn_operator* op) {
-  // Kernels may read past a row's end as far as channel tiles reach.
-  const size_t size =
-      round_up_po2(plan->input_row_bytes, XNN_ALLOCATION_ALIGNMENT) +
-      XNN_ALLOCATION_ALIGNMENT + XNN_EXTRA_BYTES;
-  xnn_release_simd_memory(op->zero_buffer);
-  op->zero_buffer = xnn_allocate_simd_memory(size);
-  if (op->zero_buffer == NULL) {
-    xnn_log_error("failed to allocate %zu bytes for a zero row", size);
-    return xnn_status_out_of_memory;
+// Finds which rows the operator reads. Returns false when out of memory.
+static bool find_table(const struct xnn_operator* op, size_t tile_rows,
+                       size_t slack, bool has_live_taps) {
+  const struct row_plan* plan = op->row_state->plan;
+  const struct window_table_key key = {
+      .window = plan->window,
+      .input = plan->input,
+      .output = plan->output,
+      .row_bytes = plan->input_row_bytes,
+      .zero = plan->input_zero,
+      .tile_rows = tile_rows,
+      .slack = slack,
+      .has_live_taps = has_live_taps,
+  };
+  // The old one is left last: mostly it is the same.
+  struct window_table* old = op->row_state->table;
+  op->row_state->table = window_table_get(op->tables, &key);
+  if (old != NULL) {
+    shared_tables_leave(op->tables, &old->shared);
   }
-  memset(op->zero_buffer, plan->input_zero, size);
-  op->zero_size = size;
-  return xnn_status_success;
+  if (op->row_state->table == NULL) {
+    xnn_log_error("failed to allocate which rows windows read");
+  }
+  return op->row_state->table != NULL;
 }
 
 static enum xnn_status create_window_operator(
@@ -114,7 +109,10 @@ static enum xnn_status create_window_operator(
   op->padding_bottom = 0;
   op->padding_left = 0;
   op->flags &= ~(uint32_t)XNN_FLAG_TENSORFLOW_SAME_PADDING;
-  return allocate_zero_row(plan, op);
+  // Tables have zero rows of their own.
+  xnn_release_simd_memory(op->zero_buffer);
+  op->zero_buffer = NULL;
+  return xnn_status_success;
 }
 
 // Has a task compute the rows of each batch element, in as many pieces as keep
@@ -134,18 +132,20 @@ static void run_by_rows(struct compute_parameters* compute,
 }
 
 static bool finish_igemm(struct xnn_operator* op, size_t batch_size,
-                         pthreadpool_t threadpool, bool refill) {
-  const struct row_plan* plan = op->row_state->plan;
+                         pthreadpool_t threadpool) {
+  struct row_state* state = op->row_state;
+  const struct row_plan* plan = state->plan;
   struct igemm_context* context = &op->context.igemm.igemm;
   const size_t mr = op->compute[0].tile[0];
-  if (refill) {
-    window_point_igemm(op, mr);
-    if (!choose_kernel(op, mr)) {
-      return false;
-    }
+  const tile_kernel_fn kernel = find_kernel(op, mr);
+  if (!find_table(op, mr, /*slack=*/0, kernel != NULL)) {
+    return false;
   }
-  context->indirect_a = op->indirection_buffer;
-  context->zero = op->zero_buffer;
+  state->kernel = kernel != NULL && skipping_taps_pays(state->table->live_share)
+                      ? kernel
+                      : NULL;
+  context->indirect_a = state->table->pointers;
+  context->zero = state->table->zero_row;
   context->ba_stride = row_plan_input_rows(plan) * plan->input_row_bytes;
   context->bc_stride = row_plan_output_rows(plan) * plan->output_row_bytes;
   const struct gemm_extent extent = {
@@ -162,23 +162,20 @@ static bool finish_igemm(struct xnn_operator* op, size_t batch_size,
   return true;
 }
 
-static void finish_dwconv(struct xnn_operator* op,
+static bool finish_dwconv(struct xnn_operator* op,
                           struct xnn_operator_data* opdata, size_t batch_size,
-                          pthreadpool_t threadpool, bool refill) {
+                          pthreadpool_t threadpool) {
   const struct row_plan* plan = op->row_state->plan;
   struct dwconv_context* context = &op->context.dwconv.dwconv;
   const size_t num_rows = row_plan_computed_rows(plan);
-  if (refill) {
-    // Kernels of a larger tile read, but multiply by zero, what follows.
-    const void** end = window_point_rows(op);
-    const size_t slack =
-        op->ukernel.dwconv.tile_size - window_num_taps(&plan->window);
-    for (size_t i = 0; i < slack; i++) {
-      end[i] = op->zero_buffer;
-    }
+  // Kernels of a larger tile read, but multiply by zero, what follows.
+  const size_t slack =
+      op->ukernel.dwconv.tile_size - window_num_taps(&plan->window);
+  if (!find_table(op, /*tile_rows=*/0, slack, /*has_live_taps=*/false)) {
+    return false;
   }
-  context->indirect_input = op->indirection_buffer;
-  context->zero = op->zero_buffer;
+  const struct window_table* table = op->row_state->table;
+  context->zero = table->zero_row;
   context->input_batch_stride =
       row_plan_input_rows(plan) * plan->input_row_bytes;
   context->output_batch_stride =
@@ -193,16 +190,16 @@ static void finish_dwconv(struct xnn_operator* op,
                              context->buffer_size;
     opdata->workspace_alignment = XNN_ALLOCATION_ALIGNMENT;
   }
+  return true;
 }
 
-static void finish_max_pooling(struct xnn_operator* op, size_t batch_size,
-                               pthreadpool_t threadpool, bool refill) {
+static bool finish_max_pooling(struct xnn_operator* op, size_t batch_size,
+                               pthreadpool_t threadpool) {
   const struct row_plan* plan = op->row_state->plan;
   struct max_pooling_context* context = &op->context.max_pooling;
-  if (refill) {
-    window_point_rows(op);
+  if (!find_table(op, /*tile_rows=*/0, /*slack=*/0, /*has_live_taps=*/false)) {
+    return false;
   }
-  context->indirect_input = op->indirection_buffer;
   context->input_batch_stride =
       row_plan_input_rows(plan) * plan->input_row_bytes;
   context->output_batch_stride =
@@ -211,6 +208,7 @@ static void finish_max_pooling(struct xnn_operator* op, size_t batch_size,
   run_by_rows(&op->compute[0],
               (pthreadpool_task_2d_tile_1d_t)window_task_max_pooling,
               batch_size, row_plan_computed_rows(plan), threadpool);
+  return true;
 }
 
 // Appends to the operator's tasks one that zeroes the masked pixels.
@@ -228,23 +226,6 @@ static void zero_afterwards(struct xnn_operator* op, size_t batch_size,
               batch_size, num_masked, threadpool);
 }
 
-// Pointers in the indirection buffer of upstream's operator for dense tensors.
-// Windows of neighbouring pixels share columns there, except in GEMMs, which
-// need no buffer at all for contiguous rows.
-static size_t upstream_pointers(const struct row_plan* plan,
-                                const struct xnn_operator* op) {
-  const struct window* window = &plan->window;
-  const size_t pixels = plane_pixels(window->output);
-  if (op->ukernel.type != xnn_microkernel_type_igemm) {
-    return pixels * window->kernel_height *
-           min(window->stride_width, window->kernel_width);
-  }
-  const bool is_contiguous =
-      window_num_taps(window) == 1 &&
-      (window->stride_height | window->stride_width) == 1;
-  return is_contiguous ? 0 : pixels * window_num_taps(window);
-}
-
 static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
                                     struct xnn_value* values, size_t num_values,
                                     pthreadpool_t threadpool) {
@@ -258,9 +239,11 @@ static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
   const size_t workspace_size = opdata->workspace_size;
   const size_t num_pointers =
       row_plan_computed_rows(plan) * window_num_taps(&plan->window);
-  const bool refill = op->last_input_width != num_pointers;
   input->shape.dim[1] = 1;
   input->shape.dim[2] = num_pointers;
+  // An indirection buffer of upstream's would be as large as ours.
+  op->last_input_height = 1;
+  op->last_input_width = num_pointers;
   enum xnn_status status =
       plan->reshape(opdata, values, num_values, threadpool);
   input->shape = input_shape;
@@ -269,19 +252,19 @@ static enum xnn_status reshape_rows(struct xnn_operator_data* opdata,
       status != xnn_status_reallocation_required) {
     return status;
   }
-  op->row_state->extra_bytes =
-      doz(num_pointers, upstream_pointers(plan, op)) * sizeof(void*);
   status =
       row_plan_set_output_shape(plan, batch_size, output->shape.dim[3], output);
   if (batch_size == 0) {
     return status;
   }
 
-  if (opdata->type == xnn_node_type_max_pooling_2d) {
-    finish_max_pooling(op, batch_size, threadpool, refill);
-  } else if (op->ukernel.type == xnn_microkernel_type_dwconv) {
-    finish_dwconv(op, opdata, batch_size, threadpool, refill);
-  } else if (!finish_igemm(op, batch_size, threadpool, refill)) {
+  const bool is_finished =
+      opdata->type == xnn_node_type_max_pooling_2d
+          ? finish_max_pooling(op, batch_size, threadpool)
+      : op->ukernel.type == xnn_microkernel_type_dwconv
+          ? finish_dwconv(op, opdata, batch_size, threadpool)
+          : finish_igemm(op, batch_size, threadpool);
+  if (!is_finished) {
     return xnn_status_out_of_memory;
   }
   return opdata->workspace_size > workspace_size

@@ -10,6 +10,7 @@
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
 #include "native/engine/row-state.h"
+#include "native/engine/window-table.h"
 #include "xnnpack/common.h"
 #include "xnnpack/compute.h"
 #include "xnnpack/math.h"
@@ -19,6 +20,9 @@
 // a kernel's block of channels allows, to stay in the first-level cache with
 // the weights.
 enum { kTileBytes = 8192 };
+
+// Rows whose pixels are looked up at once.
+enum { kRowsAtOnce = 128 };
 
 // Some pooling kernels load this many pointers past the window's end, without
 // following them.
@@ -30,10 +34,15 @@ static void* at(const void* base, size_t offset) {
 
 static void zero_masked(const struct row_plan* plan, const struct row_set* rows,
                         void* output, size_t start, size_t end, size_t bytes) {
-  for (size_t i = start; i < end; i++) {
-    const size_t pixel = rows->pixel[rows->count + i];
-    memset(at(output, pixel * plan->output_row_bytes), plan->output_zero,
-           bytes);
+  uint32_t pixels[kRowsAtOnce];
+  while (start < end) {
+    const size_t count = min(end - start, kRowsAtOnce);
+    row_set_masked_pixels(rows, start, count, pixels);
+    for (size_t i = 0; i < count; i++) {
+      memset(at(output, pixels[i] * plan->output_row_bytes), plan->output_zero,
+             bytes);
+    }
+    start += count;
   }
 }
 
@@ -45,30 +54,45 @@ void window_insert_zeros(const struct row_plan* plan, void* output,
               (row_start + num_rows) * masked / kept, bytes);
 }
 
-// How many rows from `row` on are stored one after the other.
-static size_t run_length(const struct row_plan* plan, size_t row, size_t end) {
-  size_t next = row + 1;
-  while (next < end && row_plan_place(plan, next) ==
-                           row_plan_place(plan, row) + (next - row)) {
-    next++;
+// Rows whose pixels lie in one line, `distance` pixels apart.
+struct run {
+  size_t length;
+  size_t distance;
+};
+
+// The longest run that begins with the first of some pixels.
+static struct run find_run(const uint32_t* pixels, size_t count, size_t width) {
+  const size_t line_end = (pixels[0] / width + 1) * width;
+  if (count == 1 || pixels[1] <= pixels[0] || pixels[1] >= line_end) {
+    return (struct run){1, 1};
   }
-  return next - row;
+  struct run run = {2, pixels[1] - pixels[0]};
+  while (run.length < count && pixels[run.length] < line_end &&
+         pixels[run.length] == pixels[run.length - 1] + run.distance) {
+    run.length++;
+  }
+  return run;
+}
+
+// Where a row is stored in the output tensor.
+static size_t place_of(const struct row_plan* plan, size_t row,
+                       uint32_t pixel) {
+  return plan->scatter ? pixel : row;
 }
 
 // Runs a tile in the kernel that was chosen for the operator.
 static void run_tile(const struct xnn_operator* op,
-                     const struct gemm_block* tile, void* output,
-                     size_t output_stride) {
+                     const struct gemm_block* tile, const void** pointers,
+                     void* output, size_t output_stride) {
   const struct row_state* state = op->row_state;
   if (state->kernel == NULL) {
-    gemm_run_tile(op, tile, output, output_stride);
+    gemm_run_indirect_tile(op, tile, pointers, output, output_stride);
     return;
   }
   const struct igemm_context* context = &op->context.igemm.igemm;
   const struct tile argument = {
-      .live_taps = state->live_taps[tile->row / op->gemm_loops.mr],
-      .pointers =
-          at(context->indirect_a, tile->row * context->ks * sizeof(void*)),
+      .live_taps = state->table->live_taps[tile->row / op->gemm_loops.mr],
+      .pointers = pointers,
       .zero = context->zero,
       .input_offset = context->a_offset + tile->group * context->ga_stride +
                       tile->batch * context->ba_stride,
@@ -82,13 +106,13 @@ static void run_tile(const struct xnn_operator* op,
                 output_stride);
 }
 
-// Runs a tile whose rows go to their pixels in `output`. The tile is changed in
+// Runs a tile whose rows go to these pixels in `output`. The tile is changed in
 // place: a copy would load fields that were just stored in wider pieces, for
 // which processors wait.
 static void scatter_tile(const struct xnn_operator* op,
                          const struct gemm_block* block,
-                         struct gemm_block* tile, void* output) {
-  const struct row_plan* plan = op->row_state->plan;
+                         struct gemm_block* tile, const void** pointers,
+                         const uint32_t* pixels, void* output) {
   const struct igemm_context* context = &op->context.igemm.igemm;
   // As large as one block of channels, however wide the kernel.
   const size_t nr = op->ukernel.igemm.nr;
@@ -100,16 +124,13 @@ static void scatter_tile(const struct xnn_operator* op,
     tile->channel = block->channel + n;
     tile->num_channels = min(channels_per_pass, block->num_channels - n);
     const size_t bytes = tile->num_channels << context->log2_csize;
-    run_tile(op, tile, buffer, bytes);
+    run_tile(op, tile, pointers, buffer, bytes);
     for (size_t r = 0; r < tile->num_rows; r++) {
-      const size_t pixel = plan->output->pixel[tile->row + r];
-      memcpy(
-          at(output, pixel * context->cm_stride + (n << context->log2_csize)),
-          buffer + r * bytes, bytes);
+      memcpy(at(output,
+                pixels[r] * context->cm_stride + (n << context->log2_csize)),
+             buffer + r * bytes, bytes);
     }
   }
-  window_insert_zeros(plan, output, tile->row, tile->num_rows,
-                      block->num_channels << context->log2_csize);
 }
 
 void window_run_convolution(const struct xnn_operator* op,
@@ -119,14 +140,36 @@ void window_run_convolution(const struct xnn_operator* op,
   void* output = at(context->c, block->batch * context->bc_stride +
                                     block->group * context->gc_stride +
                                     (block->channel << context->log2_csize));
+  const struct window_table* table = op->row_state->table;
+  const bool finds_pointers = table->pointers == NULL;
+  const size_t mr = op->gemm_loops.mr;
+  const size_t rows_at_once = kRowsAtOnce / mr * mr;
+  uint32_t pixels[kRowsAtOnce];
+  const void* found[kRowsAtOnce];
   struct gemm_block tile = *block;
   const size_t end = block->row + block->num_rows;
-  for (; tile.row < end; tile.row += op->gemm_loops.mr) {
-    tile.num_rows = min(end - tile.row, op->gemm_loops.mr);
+  for (; tile.row < end; tile.row += mr) {
+    tile.num_rows = min(end - tile.row, mr);
+    const size_t known = (tile.row - block->row) % rows_at_once;
+    if (known == 0 && (plan->scatter || finds_pointers)) {
+      const size_t count = min(end - tile.row, rows_at_once);
+      row_set_pixels(plan->output, tile.row, count, pixels);
+      if (finds_pointers) {
+        window_table_point(table, pixels, count, found);
+      }
+      if (plan->scatter) {
+        // Now, while these lines of the output are near.
+        window_insert_zeros(plan, output, tile.row, count,
+                            block->num_channels << context->log2_csize);
+      }
+    }
+    const void** pointers = finds_pointers
+                                ? found + known
+                                : table->pointers + tile.row * context->ks;
     if (plan->scatter) {
-      scatter_tile(op, block, &tile, output);
+      scatter_tile(op, block, &tile, pointers, pixels + known, output);
     } else {
-      run_tile(op, &tile, at(output, tile.row * context->cm_stride),
+      run_tile(op, &tile, pointers, at(output, tile.row * context->cm_stride),
                context->cm_stride);
     }
   }
@@ -150,27 +193,43 @@ void window_task_dwconv(const struct dwconv_context* context, size_t batch,
   const size_t input_offset =
       context->input_offset + batch * context->input_batch_stride;
   void* output = at(context->output, batch * context->output_batch_stride);
-  const size_t end = row_start + num_rows;
-  for (size_t row = row_start; row < end;) {
-    const size_t run = run_length(plan, row, end);
-    const void** pointers =
-        at(context->indirect_input, row * context->kernel_size * sizeof(void*));
-    void* run_output =
-        at(output, row_plan_place(plan, row) * plan->output_row_bytes);
+  const struct window_table* table = op->row_state->table;
+  const size_t width = plan->window.output.width;
+  uint32_t pixels[kRowsAtOnce];
+  for (size_t i = 0; i < num_rows;) {
+    const size_t known = i % kRowsAtOnce;
+    if (known == 0) {
+      row_set_pixels(plan->output, row_start + i,
+                     min(num_rows - i, kRowsAtOnce), pixels);
+    }
+    const struct run run =
+        find_run(pixels + known,
+                 min(num_rows - (i - known), kRowsAtOnce) - known, width);
+    const void** pointers = window_table_pointers(table, pixels[known]);
+    void* run_output = at(output, place_of(plan, row_start + i, pixels[known]) *
+                                      plan->output_row_bytes);
+    // Upstream's geometry has windows one after the other.
+    const size_t input_stride =
+        context->indirect_input_width_stride +
+        (run.distance * table->pixel_pointers - context->kernel_size) *
+            sizeof(void*);
+    const size_t output_increment =
+        context->output_increment +
+        (plan->scatter ? (run.distance - 1) * plan->output_row_bytes : 0);
     if (op->ukernel.dwconv.last_tile == 0) {
-      context->unipass_ukernel(
-          context->groups, run, pointers, context->packed_weights, run_output,
-          context->indirect_input_width_stride, context->output_increment,
-          input_offset, context->zero, &context->params);
+      context->unipass_ukernel(context->groups, run.length, pointers,
+                               context->packed_weights, run_output,
+                               input_stride, output_increment, input_offset,
+                               context->zero, &context->params);
     } else {
       context->multipass_ukernel(
-          context->groups, run, pointers, context->packed_weights, run_output,
-          context->indirect_input_width_stride, context->output_increment,
-          input_offset, context->zero, context->kernel_size,
+          context->groups, run.length, pointers, context->packed_weights,
+          run_output, input_stride, output_increment, input_offset,
+          context->zero, context->kernel_size,
           multipass_buffer_of_task(context, batch, row_start),
           &context->params);
     }
-    row += run;
+    i += run.length;
   }
   if (plan->scatter) {
     window_insert_zeros(plan, output, row_start, num_rows,
@@ -185,21 +244,28 @@ void window_task_max_pooling(const struct max_pooling_context* context,
   const size_t offset =
       context->input_offset + batch * context->input_batch_stride;
   void* output = at(context->output, batch * context->output_batch_stride);
+  const struct window_table* table = op->row_state->table;
   const void* taps[WINDOW_MAX_POOLING_TAPS + kPoolingSlack] = {NULL};
-  for (size_t row = row_start; row < row_start + num_rows; row++) {
-    const void** pointers =
-        context->indirect_input + row * context->pooling_size;
+  uint32_t pixels[kRowsAtOnce];
+  for (size_t i = 0; i < num_rows; i++) {
+    const size_t known = i % kRowsAtOnce;
+    if (known == 0) {
+      row_set_pixels(plan->output, row_start + i,
+                     min(num_rows - i, kRowsAtOnce), pixels);
+    }
+    const void** pointers = window_table_pointers(table, pixels[known]);
     // Pooling kernels add the offset to every pointer: zero rows, which do
     // not move with the input, get theirs here.
     for (size_t t = 0; t < context->pooling_size; t++) {
-      taps[t] = pointers[t] == op->zero_buffer ? op->zero_buffer
+      taps[t] = pointers[t] == table->zero_row ? table->zero_row
                                                : at(pointers[t], offset);
     }
-    context->ukernel(
-        1, context->pooling_size, context->channels, taps,
-        /*input_offset=*/0,
-        at(output, row_plan_place(plan, row) * plan->output_row_bytes),
-        context->input_increment, context->output_increment, &context->params);
+    context->ukernel(1, context->pooling_size, context->channels, taps,
+                     /*input_offset=*/0,
+                     at(output, place_of(plan, row_start + i, pixels[known]) *
+                                    plan->output_row_bytes),
+                     context->input_increment, context->output_increment,
+                     &context->params);
   }
   if (plan->scatter) {
     window_insert_zeros(plan, output, row_start, num_rows,

@@ -30,6 +30,21 @@ bool window_is_identity(const struct window* window) {
          window->input.width == window->output.width;
 }
 
+bool window_equals(const struct window* a, const struct window* b) {
+  return a->kernel_height == b->kernel_height &&
+         a->kernel_width == b->kernel_width &&
+         a->stride_height == b->stride_height &&
+         a->stride_width == b->stride_width &&
+         a->dilation_height == b->dilation_height &&
+         a->dilation_width == b->dilation_width &&
+         a->padding_top == b->padding_top &&
+         a->padding_left == b->padding_left && a->is_clamped == b->is_clamped &&
+         a->input.height == b->input.height &&
+         a->input.width == b->input.width &&
+         a->output.height == b->output.height &&
+         a->output.width == b->output.width;
+}
+
 bool window_can_skip_taps(const struct window* window) {
   return window_num_taps(window) <= 64;
 }
@@ -55,7 +70,7 @@ uint32_t window_row_under_tap(const struct window* window,
     return ROW_NONE;
   }
   const size_t input_pixel = (size_t)y * input.width + (size_t)x;
-  return rows != NULL ? rows->row[input_pixel] : (uint32_t)input_pixel;
+  return row_set_row(rows, input_pixel);
 }
 
 uint64_t window_live_taps(const struct window* window,

@@ -39,6 +39,8 @@ size_t window_num_taps(const struct window* window);
 // Whether each output pixel reads the input pixel of the same place alone.
 bool window_is_identity(const struct window* window);
 
+bool window_equals(const struct window* a, const struct window* b);
+
 // Whether its taps fit a set of 64.
 bool window_can_skip_taps(const struct window* window);
 

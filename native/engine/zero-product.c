@@ -149,7 +149,7 @@ static double taps_of_all(const struct xnn_operator* op) {
       row_plan_computed_rows(op->row_state->plan), zero_product_tile_rows(op));
   size_t live = 0;
   for (size_t tile = 0; tile < num_tiles; tile++) {
-    live += (size_t)__builtin_popcountll(op->row_state->live_taps[tile]);
+    live += (size_t)__builtin_popcountll(op->row_state->table->live_taps[tile]);
   }
   return (double)live / (double)num_tiles;
 }
@@ -265,13 +265,13 @@ bool zero_product_cut(struct zero_skipping* skipping, size_t num_threads) {
   if (can_spread(gemm)) {
     cut_spread(skipping, num_threads);
     if (!zero_readers_find(skipping)) {
-      zero_readers_release(skipping);
       return false;
     }
-    for (size_t b = 0; b < skipping->num_readers; b++) {
+    for (size_t b = 0; b < skipping->readers->num_blocks; b++) {
+      const struct nonzero_readers* block = &skipping->readers->blocks[b];
       const double rows = (double)skipping->num_rows;
-      work.num_sources += (double)skipping->readers[b].num_sources / rows;
-      work.num_readers += (double)skipping->readers[b].num_live_taps / rows;
+      work.num_sources += (double)block->num_sources / rows;
+      work.num_readers += (double)block->num_live_taps / rows;
     }
     const double most_nonzeros = most_spread_nonzeros_that_pay(&work);
     if (most_nonzeros >= skipping->most_nonzeros) {

@@ -5,8 +5,8 @@
 #include "native/engine/row-state.h"
 #include "native/engine/sparsity.h"
 #include "native/engine/zero-product.h"
+#include "native/engine/zero-readers.h"
 #include "native/engine/zero-state.h"
-#include "native/engine/zeros/nonzero-spread.h"
 #include "xnnpack/log.h"
 #include "xnnpack/math.h"
 #include "xnnpack/node-type.h"
@@ -68,16 +68,11 @@ size_t xnn_runtime_get_zero_layers(xnn_runtime_t runtime,
 size_t xnn_runtime_get_list_bytes(xnn_runtime_t runtime) {
   // Lists are in the arena, where operators take turns; readers are not.
   size_t list_bytes = 0;
-  size_t reader_bytes = 0;
   for (size_t i = 0; i < runtime->num_ops; i++) {
     const struct xnn_operator* op = runtime->opdata[i].operator_objects[0];
-    if (op == NULL || op->zero_skipping == NULL) {
-      continue;
-    }
-    list_bytes = max(list_bytes, op->zero_skipping->workspace_bytes);
-    for (size_t b = 0; b < op->zero_skipping->num_readers; b++) {
-      reader_bytes += nonzero_readers_bytes(&op->zero_skipping->readers[b]);
+    if (op != NULL && op->zero_skipping != NULL) {
+      list_bytes = max(list_bytes, op->zero_skipping->workspace_bytes);
     }
   }
-  return list_bytes + reader_bytes;
+  return list_bytes + zero_readers_bytes(&runtime->tables);
 }

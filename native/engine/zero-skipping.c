@@ -11,7 +11,6 @@
 #include "native/engine/zero-state.h"
 #include "native/engine/zero-tasks.h"
 #include "native/engine/zeros/nonzero-block.h"
-#include "native/engine/zeros/nonzero-spread.h"
 #include "pthreadpool.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/compute.h"
@@ -161,9 +160,9 @@ enum xnn_status xnn_skip_zeros(const struct xnn_node* node,
   return xnn_status_success;
 }
 
-void xnn_zero_skipping_release(struct zero_skipping* skipping) {
-  if (skipping != NULL) {
-    zero_readers_release(skipping);
+void xnn_zero_skipping_release(struct xnn_operator* op) {
+  if (op->zero_skipping != NULL) {
+    zero_readers_release(op->zero_skipping);
+    xnn_release_memory(op->zero_skipping);
   }
-  xnn_release_memory(skipping);
 }

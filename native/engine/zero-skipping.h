@@ -15,16 +15,14 @@
 extern "C" {
 #endif
 
-struct zero_skipping;
-
 // Hook: lets the operator of a node that was just created skip zeros, if it is
 // a convolution or fully connected. `opdata` has its functions already.
 enum xnn_status xnn_skip_zeros(const struct xnn_node* node,
                                enum xnn_zeros_mode mode,
                                struct xnn_operator_data* opdata);
 
-// NULL is allowed.
-void xnn_zero_skipping_release(struct zero_skipping* skipping);
+// Releases what an operator knows of its zeros.
+void xnn_zero_skipping_release(struct xnn_operator* op);
 
 #ifdef __cplusplus
 }  // extern "C"

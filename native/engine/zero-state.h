@@ -11,7 +11,6 @@
 #include "native/engine/row-state.h"
 #include "native/engine/sparsity.h"
 #include "native/engine/zeros/nonzero-block.h"
-#include "native/engine/zeros/nonzero-spread.h"
 #include "xnnpack/microkernel-type.h"
 #include "xnnpack/operator.h"
 #include "xnnpack/subgraph.h"
@@ -19,6 +18,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct zero_readers;
 
 struct zero_skipping {
   enum xnn_zeros_mode mode;
@@ -44,10 +45,9 @@ struct zero_skipping {
   size_t workspace_offset;
   size_t workspace_bytes;
   double most_nonzeros;
-  // Of each block of rows, if nonzeros are spread to their readers; else NULL,
-  // and lists are multiplied.
-  struct nonzero_readers* readers;
-  size_t num_readers;
+  // If nonzeros are spread to their readers; else NULL, and lists are
+  // multiplied.
+  struct zero_readers* readers;
   // Invocations of the operator: ours, and the one that they stand in for.
   struct compute_parameters* find;
   struct compute_parameters* multiply;

@@ -9,8 +9,10 @@
 #include "native/engine/row-set.h"
 #include "native/engine/row-state.h"
 #include "native/engine/sparsity.h"
+#include "native/engine/window-table.h"
 #include "native/engine/window-tasks.h"
 #include "native/engine/zero-product.h"
+#include "native/engine/zero-readers.h"
 #include "native/engine/zero-state.h"
 #include "native/engine/zeros/nonzero-block.h"
 #include "native/engine/zeros/nonzero-spread.h"
@@ -119,6 +121,8 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
   const size_t num_outputs =
       min(skipping->outputs_per_task, gemm.num_outputs - output_start);
   const struct row_plan* plan = zero_plan_of(op);
+  // Of `input` and of rows that are not placed.
+  size_t first_row = row_start;
 
   struct nonzero_input input = {
       .row_bytes = skipping->row_bytes,
@@ -136,13 +140,29 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
     const struct igemm_context* igemm = &op->context.igemm.igemm;
     input.rows = zero_at(op->input, group * igemm->ga_stride);
     input.pointers = (const void* const*)igemm->indirect_a;
+    if (plan != NULL && gemm.num_taps == 1) {
+      first_row = 0;
+      const void** pointers = __builtin_alloca_with_align(
+          round_up(num_rows, zero_product_tile_rows(op)) * sizeof(void*),
+          8 * 64);
+      window_table_point(op->row_state->table, row_start, num_rows, pointers);
+      input.pointers = (const void* const*)pointers;
+    }
     input.tile_rows = zero_product_tile_rows(op);
     input.zero = igemm->zero;
     input.offset =
         igemm->a_offset + group * igemm->ga_stride + batch * igemm->ba_stride;
     output.rows =
         zero_at(igemm->c, batch * igemm->bc_stride + group * igemm->gc_stride);
-    output.places = plan != NULL && plan->scatter ? plan->output->pixel : NULL;
+    if (plan != NULL && plan->scatter) {
+      uint32_t* pixels =
+          __builtin_alloca_with_align(num_rows * sizeof(uint32_t), 8 * 64);
+      row_set_pixels(plan->output, row_start, num_rows, pixels);
+      output.places = pixels;
+    } else {
+      output.rows =
+          zero_at(output.rows, (row_start - first_row) * output.row_bytes);
+    }
   }
   void* scratch = skipping->workspace +
                   skipping->num_stored_rows * skipping->lists_stride +
@@ -152,14 +172,14 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
   if (skipping->readers != NULL) {
     input.rows = zero_at(input.rows, batch * op->context.igemm.igemm.ba_stride);
     nonzero_spread_run(
-        &gemm, &skipping->readers[row_start / skipping->rows_per_block], &input,
-        &output, row_start, output_start, num_outputs, scratch);
+        &gemm, &skipping->readers->blocks[row_start / skipping->rows_per_block],
+        &input, &output, row_start, output_start, num_outputs, scratch);
     finish(plan, &output, row_start, num_rows, output_start, num_outputs);
     return;
   }
 
   const struct nonzero_block_work work =
-      nonzero_block_look(&gemm, &input, row_start, num_rows, scratch);
+      nonzero_block_look(&gemm, &input, first_row, num_rows, scratch);
   const double values = (double)work.num_visits / (double)gemm.num_lists *
                         (double)gemm.num_channels;
   if (skipping->mode != xnn_zeros_mode_always && op->gemm_loops.run != NULL &&
@@ -175,7 +195,7 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
     op->gemm_loops.run(op, &block);
     return;
   }
-  nonzero_block_run(&gemm, &input, &output, row_start, num_rows, output_start,
+  nonzero_block_run(&gemm, &input, &output, first_row, num_rows, output_start,
                     num_outputs, scratch);
   finish(plan, &output, row_start, num_rows, output_start, num_outputs);
 }

@@ -105,9 +105,10 @@ class Outputs {
     }
   }
 
-  nonzero_output AsOutput() {
+  // For a block of rows from `row_start` on.
+  nonzero_output AsOutput(size_t row_start) {
     return {values_.data(), stride_ * sizeof(float),
-            places_.empty() ? nullptr : places_.data()};
+            places_.empty() ? nullptr : places_.data() + row_start};
   }
 
   // Expects `expected(row, output)` in a part, NaN for NaN, and that nothing

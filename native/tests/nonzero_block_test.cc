@@ -208,7 +208,7 @@ TEST_P(NonzeroBlock, AddsWhatDenseLoopsAdd) {
             ? gemm.num_outputs - output_start
             : std::min(gemm.num_outputs - output_start, 2 * nr);
     Outputs outputs(product.num_rows, gemm.num_outputs, random.Pick(0, 1) == 0);
-    const nonzero_output output = outputs.AsOutput();
+    const nonzero_output output = outputs.AsOutput(row_start);
 
     std::vector<uint64_t> scratch(
         nonzero_block_scratch_bytes(&gemm, num_rows, num_outputs) / 8 + 16);

@@ -156,7 +156,7 @@ TEST_P(NonzeroSpread, AddsWhatDenseLoopsAdd) {
         layer.is_compact ? layer.row_of_pixel.data() : nullptr, &readers));
 
     Outputs outputs(layer.num_rows, gemm.num_outputs, random.Pick(0, 1) == 0);
-    const nonzero_output output = outputs.AsOutput();
+    const nonzero_output output = outputs.AsOutput(row_start);
     nonzero_input input = {};
     input.rows = layer.stored.data();
     input.row_bytes = layer.stored_channels * sizeof(float);

@@ -84,14 +84,15 @@ class Network {
     for (size_t i = 0; i < runtime->num_ops; i++) {
       const xnn_operator* op = runtime->opdata[i].operator_objects[0];
       if (op == nullptr || op->row_state == nullptr ||
-          op->row_state->live_taps == nullptr) {
+          op->row_state->table == nullptr ||
+          op->row_state->table->live_taps == nullptr) {
         continue;
       }
       const size_t rows = row_plan_computed_rows(op->row_state->plan);
       const size_t mr = op->gemm_loops.mr;
       size_t live = 0;
       for (size_t tile = 0; tile * mr < rows; tile++) {
-        live += __builtin_popcountll(op->row_state->live_taps[tile]);
+        live += __builtin_popcountll(op->row_state->table->live_taps[tile]);
       }
       shares.push_back(static_cast<double>(live) / ((rows + mr - 1) / mr * 9));
     }

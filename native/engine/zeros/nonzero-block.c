@@ -315,6 +315,6 @@ void nonzero_write(const struct nonzero_gemm* gemm, const float* sums,
                          (is_placed ? 0 : row_start * output->row_bytes)) +
                 output_start,
       .row_bytes = output->row_bytes,
-      .places = is_placed ? output->places + row_start : NULL,
+      .places = output->places,
   });
 }

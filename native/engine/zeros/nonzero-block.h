@@ -66,7 +66,7 @@ struct nonzero_output {
   // Row 0, from this group's first output on.
   float* rows;
   size_t row_bytes;
-  // The stored row of each computed one; NULL: the same.
+  // The stored row of each of the rows that are computed; NULL: the same.
   const uint32_t* places;
 };
 
