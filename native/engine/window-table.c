@@ -18,12 +18,16 @@ static size_t num_rows_of(const struct window_table_key* key) {
                              : plane_pixels(key->window.output);
 }
 
-static const void* pointer_under_tap(const struct window_table* table,
-                                     size_t pixel, uint32_t ky, uint32_t kx) {
-  const uint32_t row =
-      window_row_under_tap(&table->key.window, table->key.input, pixel, ky, kx);
+static const void* pointer_to(const struct window_table* table, uint32_t row) {
   return row == ROW_NONE ? table->zero_row
                          : (const void*)(row * table->key.row_bytes);
+}
+
+static const void* pointer_under_tap(const struct window_table* table,
+                                     size_t pixel, uint32_t ky, uint32_t kx) {
+  return pointer_to(
+      table, window_row_under_tap(&table->key.window, table->key.input, pixel,
+                                  ky, kx));
 }
 
 // Kernels may read past a row's end as far as channel tiles reach.
@@ -45,16 +49,16 @@ static bool make_room(struct window_table* table) {
   return table->pointers != NULL;
 }
 
-void window_table_point(const struct window_table* table, size_t row,
-                        size_t num_rows, const void** pointers) {
-  enum { kAtOnce = 64 };
-  uint32_t pixels[kAtOnce];
+void window_table_point(const struct window_table* table,
+                        const uint32_t* pixels, size_t num_rows,
+                        const void** pointers) {
+  // Without the divisions that other windows take.
+  const bool is_identity = window_is_identity(&table->key.window);
   for (size_t i = 0; i < num_rows; i++) {
-    if (i % kAtOnce == 0) {
-      row_set_pixels(table->key.output, row + i, min(num_rows - i, kAtOnce),
-                     pixels);
-    }
-    pointers[i] = pointer_under_tap(table, pixels[i % kAtOnce], 0, 0);
+    pointers[i] =
+        is_identity
+            ? pointer_to(table, row_set_row(table->key.input, pixels[i]))
+            : pointer_under_tap(table, pixels[i], 0, 0);
   }
   for (size_t i = num_rows; i % table->key.tile_rows != 0; i++) {
     pointers[i] = pointers[num_rows - 1];
@@ -99,11 +103,13 @@ static bool point_columns(struct window_table* table) {
   if (!make_room(table)) {
     return false;
   }
-  for (size_t pixel = 0; pixel < plane_pixels(plane); pixel++) {
-    const void** pointer = window_table_pointers(table, pixel);
-    for (uint32_t kx = 0; kx < window->kernel_width; kx++) {
-      for (uint32_t ky = 0; ky < window->kernel_height; ky++) {
-        *pointer++ = pointer_under_tap(table, pixel, ky, kx);
+  for (size_t y = 0; y < plane.height; y++) {
+    for (size_t x = 0; x < plane.width; x++) {
+      const void** pointer = window_table_pointers(table, y, x);
+      for (uint32_t kx = 0; kx < window->kernel_width; kx++) {
+        for (uint32_t ky = 0; ky < window->kernel_height; ky++) {
+          *pointer++ = pointer_under_tap(table, y * plane.width + x, ky, kx);
+        }
       }
     }
   }

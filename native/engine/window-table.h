@@ -61,17 +61,16 @@ struct window_table {
 struct window_table* window_table_get(struct shared_tables* tables,
                                       const struct window_table_key* key);
 
-// Writes the pointers of windows of one tap, for GEMM kernels: of `num_rows`
-// rows from `row` on, which begin a tile; the last tile is filled up.
-void window_table_point(const struct window_table* table, size_t row,
-                        size_t num_rows, const void** pointers);
+// Writes the pointers of windows of one tap, for GEMM kernels: of rows with
+// these pixels, the first of which begins a tile; the last tile is filled up.
+void window_table_point(const struct window_table* table,
+                        const uint32_t* pixels, size_t num_rows,
+                        const void** pointers);
 
-// The pointers of the window of an output pixel; not for GEMM kernels.
+// The pointers of the window of the output pixel (y, x); not for GEMM kernels.
 static inline const void** window_table_pointers(
-    const struct window_table* table, size_t pixel) {
-  const size_t width = table->key.window.output.width;
-  return table->pointers + pixel / width * table->line_pointers +
-         pixel % width * table->pixel_pointers;
+    const struct window_table* table, size_t y, size_t x) {
+  return table->pointers + y * table->line_pointers + x * table->pixel_pointers;
 }
 
 // Bytes that the tables of a runtime take beyond the buffers that upstream has

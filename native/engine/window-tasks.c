@@ -61,8 +61,8 @@ struct run {
 };
 
 // The longest run that begins with the first of some pixels.
-static struct run find_run(const uint32_t* pixels, size_t count, size_t width) {
-  const size_t line_end = (pixels[0] / width + 1) * width;
+static struct run find_run(const uint32_t* pixels, size_t count,
+                           size_t line_end) {
   if (count == 1 || pixels[1] <= pixels[0] || pixels[1] >= line_end) {
     return (struct run){1, 1};
   }
@@ -146,6 +146,7 @@ void window_run_convolution(const struct xnn_operator* op,
   const size_t rows_at_once = kRowsAtOnce / mr * mr;
   uint32_t pixels[kRowsAtOnce];
   const void* found[kRowsAtOnce];
+  const bool finds_pointers = table->pointers == NULL;
   struct gemm_block tile = *block;
   const size_t end = block->row + block->num_rows;
   for (; tile.row < end; tile.row += mr) {
@@ -194,7 +195,7 @@ void window_task_dwconv(const struct dwconv_context* context, size_t batch,
       context->input_offset + batch * context->input_batch_stride;
   void* output = at(context->output, batch * context->output_batch_stride);
   const struct window_table* table = op->row_state->table;
-  const size_t width = plan->window.output.width;
+  const uint32_t width = plan->window.output.width;
   uint32_t pixels[kRowsAtOnce];
   for (size_t i = 0; i < num_rows;) {
     const size_t known = i % kRowsAtOnce;
@@ -202,10 +203,12 @@ void window_task_dwconv(const struct dwconv_context* context, size_t batch,
       row_set_pixels(plan->output, row_start + i,
                      min(num_rows - i, kRowsAtOnce), pixels);
     }
-    const struct run run =
-        find_run(pixels + known,
-                 min(num_rows - (i - known), kRowsAtOnce) - known, width);
-    const void** pointers = window_table_pointers(table, pixels[known]);
+    const uint32_t y = pixels[known] / width;
+    const struct run run = find_run(
+        pixels + known, min(num_rows - (i - known), kRowsAtOnce) - known,
+        (y + 1) * width);
+    const void** pointers =
+        window_table_pointers(table, y, pixels[known] - y * width);
     void* run_output = at(output, place_of(plan, row_start + i, pixels[known]) *
                                       plan->output_row_bytes);
     // Upstream's geometry has windows one after the other.
@@ -245,6 +248,7 @@ void window_task_max_pooling(const struct max_pooling_context* context,
       context->input_offset + batch * context->input_batch_stride;
   void* output = at(context->output, batch * context->output_batch_stride);
   const struct window_table* table = op->row_state->table;
+  const uint32_t width = plan->window.output.width;
   const void* taps[WINDOW_MAX_POOLING_TAPS + kPoolingSlack] = {NULL};
   uint32_t pixels[kRowsAtOnce];
   for (size_t i = 0; i < num_rows; i++) {
@@ -253,7 +257,9 @@ void window_task_max_pooling(const struct max_pooling_context* context,
       row_set_pixels(plan->output, row_start + i,
                      min(num_rows - i, kRowsAtOnce), pixels);
     }
-    const void** pointers = window_table_pointers(table, pixels[known]);
+    const uint32_t y = pixels[known] / width;
+    const void** pointers =
+        window_table_pointers(table, y, pixels[known] - y * width);
     // Pooling kernels add the offset to every pointer: zero rows, which do
     // not move with the input, get theirs here.
     for (size_t t = 0; t < context->pooling_size; t++) {

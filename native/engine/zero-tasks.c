@@ -140,12 +140,17 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
     const struct igemm_context* igemm = &op->context.igemm.igemm;
     input.rows = zero_at(op->input, group * igemm->ga_stride);
     input.pointers = (const void* const*)igemm->indirect_a;
+    uint32_t* pixels =
+        __builtin_alloca_with_align(num_rows * sizeof(uint32_t), 8 * 64);
+    if (plan != NULL) {
+      row_set_pixels(plan->output, row_start, num_rows, pixels);
+    }
     if (plan != NULL && gemm.num_taps == 1) {
       first_row = 0;
       const void** pointers = __builtin_alloca_with_align(
           round_up(num_rows, zero_product_tile_rows(op)) * sizeof(void*),
           8 * 64);
-      window_table_point(op->row_state->table, row_start, num_rows, pointers);
+      window_table_point(op->row_state->table, pixels, num_rows, pointers);
       input.pointers = (const void* const*)pointers;
     }
     input.tile_rows = zero_product_tile_rows(op);
@@ -155,9 +160,6 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
     output.rows =
         zero_at(igemm->c, batch * igemm->bc_stride + group * igemm->gc_stride);
     if (plan != NULL && plan->scatter) {
-      uint32_t* pixels =
-          __builtin_alloca_with_align(num_rows * sizeof(uint32_t), 8 * 64);
-      row_set_pixels(plan->output, row_start, num_rows, pixels);
       output.places = pixels;
     } else {
       output.rows =
