@@ -146,7 +146,6 @@ void window_run_convolution(const struct xnn_operator* op,
   const size_t rows_at_once = kRowsAtOnce / mr * mr;
   uint32_t pixels[kRowsAtOnce];
   const void* found[kRowsAtOnce];
-  const bool finds_pointers = table->pointers == NULL;
   struct gemm_block tile = *block;
   const size_t end = block->row + block->num_rows;
   for (; tile.row < end; tile.row += mr) {
