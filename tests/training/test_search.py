@@ -51,7 +51,12 @@ def test_the_loss_sees_the_model_with_each_candidate():
         return float(loss)
 
     sparsifier = ActivationSparsifier(
-        model, SIZE, 0.5, 20, on_freeze=lambda s: found.append(search_masks(s, held_out, 4))
+        model,
+        SIZE,
+        0.5,
+        20,
+        mask_source="propagated",
+        on_freeze=lambda s: found.append(search_masks(s, held_out, 4)),
     )
     train(model, sparsifier, 18)
     (search,) = found

@@ -52,10 +52,11 @@ def test_masks_change_at_each_draw_and_not_after_freezing():
 
 def test_a_draw_can_be_repeated_from_the_masks():
     """The seed of a mask set is the one that propagate_masks makes it from."""
-    sparsifier = sparsifier_of(Residual(), dense_until=0, freeze_from=0, seed=7)
+    options = {"mask_source": "propagated", "dense_until": 0, "freeze_from": 0}
+    sparsifier = sparsifier_of(Residual(), seed=7, **options)
     masks = sparsifier.masks()
     assert propagate_masks(SHAPES, SIZE, 0.5, masks.seed) == masks
-    other = sparsifier_of(Residual(), dense_until=0, freeze_from=0, seed=8)
+    other = sparsifier_of(Residual(), seed=8, **options)
     assert other.masks() != masks
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
-from tflite_sparse.masks.patterns import PATTERNS
+from tflite_sparse.masks.patterns import DEFAULT_PATTERN, PATTERNS
 
 _Number = TypeVar("_Number", int, float)
 
@@ -54,10 +54,9 @@ def add_pattern(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pattern",
         choices=PATTERNS,
-        default="random",
-        help="random (the default): one random score map, the paper's Algorithm 1; lattice: "
-        "periodic, faster; alternating: lattices that mask other pixels in "
-        "each next layer",
+        default=DEFAULT_PATTERN,
+        help="lattice (the default): periodic; alternating: lattices that mask other pixels in each "
+        "next layer; random: one random score map, the paper's Algorithm 1, slower",
     )
 
 

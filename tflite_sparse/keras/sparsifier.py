@@ -14,6 +14,7 @@ from tflite_sparse.keras.mask import ActivationMask, functional, insert_after
 from tflite_sparse.keras.observer import ActivationObserver
 from tflite_sparse.keras.record import input_specs, record_forward
 from tflite_sparse.masks import MaskSet
+from tflite_sparse.masks.patterns import DEFAULT_PATTERN
 from tflite_sparse.places import CONV, Node, Place, Record, maskable_places, sparsity_of_places
 from tflite_sparse.training.schedule import Schedule
 from tflite_sparse.training.sparsifier import Sparsifier, checked_size, no_magnitudes
@@ -53,8 +54,8 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
         layers: ``"paper"`` (all convolutions but 1 x 1 shortcuts), ``"all"``, one or
             several shell patterns of names, or a function of name and layer.
         seed: of the masks.
-        mask_source: ``"propagated"``, ``"independent"``, ``"magnitude"``, ``"lattice"`` or
-            ``"alternating"``, as in PyTorch. Alternating phases need a model whose graph is
+        mask_source: ``"lattice"``, ``"alternating"``, ``"propagated"``, ``"independent"`` or
+            ``"magnitude"``, as in PyTorch. Alternating phases need a model whose graph is
             known, functional or sequential: in others a residual sum is not seen.
         on_freeze: called with the sparsifier when the final masks have been drawn.
 
@@ -76,7 +77,7 @@ class ActivationSparsifier(Sparsifier, keras.callbacks.Callback):  # type: ignor
         update_every: int = 1,
         layers: str | Sequence[str] | Callable[[str, Any], bool] = "paper",
         seed: int = 0,
-        mask_source: str = "propagated",
+        mask_source: str = DEFAULT_PATTERN,
         *,
         on_freeze: Callable[[ActivationSparsifier], object] | None = None,
     ) -> None:

@@ -13,6 +13,10 @@ from tflite_sparse.masks.propagate import propagate_masks
 #: whose phase alternates from layer to layer.
 PATTERNS = ("random", "lattice", "alternating")
 
+#: The best accuracy at equal latency: in examples/fashion_mnist a lattice at 50% costs what random
+#: masks cost at 30%, and runs 1.7 times as fast.
+DEFAULT_PATTERN = "lattice"
+
 
 def make_masks(
     pattern: str,

@@ -15,7 +15,7 @@ from tflite_sparse.graph import (
 )
 from tflite_sparse.graph.file import Source, read_source
 from tflite_sparse.masks import MaskSet
-from tflite_sparse.masks.patterns import make_masks
+from tflite_sparse.masks.patterns import DEFAULT_PATTERN, make_masks
 
 
 def made_masks(
@@ -23,7 +23,7 @@ def made_masks(
     sparsity: float,
     seed: int = 0,
     *,
-    pattern: str = "random",
+    pattern: str = DEFAULT_PATTERN,
     input_size: tuple[int, int] | None = None,
     layers: str | Sequence[str] = "paper",
     kinds: Collection[str] = ("conv", "depthwise"),
@@ -60,7 +60,7 @@ def masked(
     sparsity: float,
     seed: int = 0,
     *,
-    pattern: str = "random",
+    pattern: str = DEFAULT_PATTERN,
     input_size: tuple[int, int] | None = None,
 ) -> bytes:
     """The model with made-up masks; itself at sparsity 0."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from tflite_sparse.errors import MaskError
 from tflite_sparse.masks import MaskSet
+from tflite_sparse.masks.patterns import DEFAULT_PATTERN
 from tflite_sparse.places import Place, maskable_places, sparsity_of_places
 from tflite_sparse.torch.mask import attach, attached, detach
 from tflite_sparse.torch.observer import ActivationObserver
@@ -56,11 +57,11 @@ class ActivationSparsifier(Sparsifier):
         layers: ``"paper"`` (all convolutions but 1 x 1 shortcuts), ``"all"``, one or
             several shell patterns of names, or a function of name and module.
         seed: of the masks. The same seed gives the same masks in Keras.
-        mask_source: ``"propagated"``: one random score map for all layers (the
-            paper); ``"independent"``: a random mask for each layer; ``"magnitude"``:
-            the pixels of lowest mean magnitude after activation since the last draw;
-            ``"lattice"``: see :func:`tflite_sparse.lattice_masks`; ``"alternating"``: the same
-            with phases that alternate from layer to layer.
+        mask_source: ``"lattice"``: see :func:`tflite_sparse.lattice_masks`; ``"alternating"``: the
+            same with phases that alternate from layer to layer; ``"propagated"``: one random
+            score map for all layers (the paper); ``"independent"``: a random mask for each
+            layer; ``"magnitude"``: the pixels of lowest mean magnitude after activation since
+            the last draw.
         example_inputs: what the model is called with once, to see its layers;
             one image of zeros by default.
         on_freeze: called with the sparsifier when the final masks have been drawn;
@@ -87,7 +88,7 @@ class ActivationSparsifier(Sparsifier):
         update_every: int = 1,
         layers: str | Sequence[str] | Callable[[str, nn.Module], bool] = "paper",
         seed: int = 0,
-        mask_source: str = "propagated",
+        mask_source: str = DEFAULT_PATTERN,
         *,
         example_inputs: Sequence[torch.Tensor] | None = None,
         on_freeze: Callable[[ActivationSparsifier], object] | None = None,

@@ -38,7 +38,8 @@ def search_masks(
     the mean of their losses, and so choose the same masks.
 
     Args:
-        sparsifier: of PyTorch or Keras, with random masks.
+        sparsifier: of PyTorch or Keras, not by magnitude. Lattices have few candidates that
+            differ (at 50% all are one checkerboard); ``mask_source="propagated"`` has many.
         loss: evaluates the model as it now is on held-out batches, in evaluation
             mode (and puts training mode back).
         candidates: how many sets to try, at least 1.
