@@ -25,8 +25,9 @@ enum { kMostViews = 2, kMostCandidates = 512 };
 struct view {
   struct window window;
   const struct row_set* input;
-  // Multiply-accumulates per row and tap.
+  // Multiply-accumulates per row and tap, and rows of a tile.
   double weight;
+  size_t mr;
 };
 
 struct row_taps {
@@ -34,18 +35,23 @@ struct row_taps {
   uint32_t pixel;
 };
 
-// Rows of a tile of upstream's kernel, or 0 if none of ours takes its place.
-static size_t rows_of_tile(void) {
-  const struct xnn_gemm_config* config = xnn_init_f32_gemm_config();
-  return config != NULL &&
-                 tile_kernel_find(live_tap_kernels,
-                                  (struct tile_format){
-                                      .type = tile_float32,
-                                      .mr = config->mr,
-                                      .nr = config->nr,
-                                      .kr = UINT32_C(1) << config->log2_kr,
-                                      .sr = UINT32_C(1) << config->log2_sr,
-                                  }) != NULL
+// Rows of a tile of upstream's kernel for a type, or 0 if none of ours takes
+// its place.
+static size_t rows_of_tile(enum xnn_datatype datatype) {
+  const bool is_int8 = datatype == xnn_datatype_qint8;
+  const struct xnn_gemm_config* config =
+      is_int8                         ? xnn_init_qs8_qc8w_gemm_config()
+      : datatype == xnn_datatype_fp32 ? xnn_init_f32_gemm_config()
+                                      : NULL;
+  return config != NULL && tile_kernel_find(
+                               live_tap_kernels,
+                               (struct tile_format){
+                                   .type = is_int8 ? tile_int8 : tile_float32,
+                                   .mr = config->mr,
+                                   .nr = config->nr,
+                                   .kr = UINT32_C(1) << config->log2_kr,
+                                   .sr = UINT32_C(1) << config->log2_sr,
+                               }) != NULL
              ? config->mr
              : 0;
 }
@@ -64,7 +70,7 @@ static bool can_skip_taps(const struct row_analysis* analysis,
   return forms[input] == value_form_compact &&
          (forms[output] == value_form_compact ||
           forms[output] == value_form_scatter) &&
-         values[input].datatype == xnn_datatype_fp32 &&
+         rows_of_tile(values[input].datatype) != 0 &&
          window_can_skip_taps(&window) &&
          !(analysis->rows[input] == analysis->rows[output] &&
            window_is_identity(&window));
@@ -159,8 +165,7 @@ static void fill_tiles(const struct view* views, const struct row_taps* rows,
 }
 
 static bool order_rows(const struct row_analysis* analysis,
-                       const struct row_set* set, const struct view* views,
-                       size_t mr) {
+                       const struct row_set* set, const struct view* views) {
   const size_t num_rows = set->count;
   struct row_taps* rows =
       xnn_allocate_zero_memory(num_rows * sizeof(struct row_taps));
@@ -180,7 +185,7 @@ static bool order_rows(const struct row_analysis* analysis,
     for (size_t band = 0; begin != num_rows; band++) {
       const size_t end = row_set_band(set, band + 1);
       qsort(rows + begin, end - begin, sizeof(struct row_taps), compare_rows);
-      fill_tiles(views, rows + begin, next, begin, end - begin, mr,
+      fill_tiles(views, rows + begin, next, begin, end - begin, views[0].mr,
                  pixels + begin);
       begin = end;
     }
@@ -195,8 +200,7 @@ static bool order_rows(const struct row_analysis* analysis,
 bool row_order_choose(const struct row_analysis* analysis,
                       const enum value_form* forms) {
   const struct xnn_subgraph* subgraph = analysis->subgraph;
-  const size_t mr = rows_of_tile();
-  for (struct row_set* set = analysis->pool->first; mr != 0 && set != NULL;
+  for (struct row_set* set = analysis->pool->first; set != NULL;
        set = set->next) {
     struct view views[kMostViews + 1] = {{.weight = 0}};
     for (size_t n = 0; n < subgraph->num_nodes; n++) {
@@ -204,15 +208,18 @@ bool row_order_choose(const struct row_analysis* analysis,
       if (node->num_outputs != 0 && analysis->rows[node->outputs[0]] == set &&
           can_skip_taps(analysis, forms, n)) {
         const struct window window = node_window(subgraph->values, node);
-        add_view(views, (struct view){
-                            .window = window,
-                            .input = analysis->rows[node->inputs[0]],
-                            .weight = (double)node_macs_per_pixel(node) /
-                                      (double)window_num_taps(&window),
-                        });
+        add_view(
+            views,
+            (struct view){
+                .window = window,
+                .input = analysis->rows[node->inputs[0]],
+                .weight = (double)node_macs_per_pixel(node) /
+                          (double)window_num_taps(&window),
+                .mr = rows_of_tile(subgraph->values[node->inputs[0]].datatype),
+            });
       }
     }
-    if (views[0].weight != 0 && !order_rows(analysis, set, views, mr)) {
+    if (views[0].weight != 0 && !order_rows(analysis, set, views)) {
       return false;
     }
   }

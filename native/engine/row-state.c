@@ -23,6 +23,7 @@ void xnn_row_state_release(struct xnn_operator* op) {
     if (op->row_state->table != NULL) {
       shared_tables_leave(op->tables, &op->row_state->table->shared);
     }
+    xnn_release_memory(op->row_state->zero_sums);
     xnn_release_memory(op->row_state);
   }
 }

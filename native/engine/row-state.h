@@ -23,7 +23,10 @@ struct row_state {
   struct window_table* table;
   // Of a convolution that skips dead taps: its kernel; NULL if it runs
   // upstream's.
-  tile_kernel_fn kernel;
+  const struct tile_kernel* kernel;
+  // In 8 bits: what rows of zeros add, for each group.
+  int32_t* zero_sums;
+  size_t zero_sums_bytes;
 };
 
 // Gives an operator its state. Returns false when out of memory.

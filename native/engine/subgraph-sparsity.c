@@ -143,7 +143,8 @@ void xnn_runtime_get_sparsity_memory(xnn_runtime_t runtime, size_t* arena_bytes,
   for (size_t i = 0; i < runtime->num_ops; i++) {
     const struct xnn_operator* op = runtime->opdata[i].operator_objects[0];
     if (op != NULL && op->row_state != NULL) {
-      *sparsity_bytes += sizeof(*op->row_state);
+      *sparsity_bytes +=
+          sizeof(*op->row_state) + op->row_state->zero_sums_bytes;
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "native/dense/gemm-loops.h"
 #include "native/engine/costs.h"
 #include "native/engine/kernels/tile-kernel.h"
+#include "native/engine/kernels/zero-sums.h"
 #include "native/engine/plane.h"
 #include "native/engine/row-flags.h"
 #include "native/engine/row-plan.h"
@@ -30,20 +31,64 @@ static const size_t kTilesPerThread = 5;
 
 // The kernel that skips dead taps; NULL if there is none for the operator's
 // weights and tiles.
-static tile_kernel_fn find_kernel(const struct xnn_operator* op, size_t mr) {
+static const struct tile_kernel* find_kernel(const struct xnn_operator* op,
+                                             size_t mr) {
   const struct row_plan* plan = op->row_state->plan;
   return window_can_skip_taps(&plan->window)
-             ? tile_kernel_find(live_tap_kernels,
-                                (struct tile_format){
-                                    .type = plan->datatype == xnn_datatype_fp32
-                                                ? tile_float32
-                                                : tile_other,
-                                    .mr = mr,
-                                    .nr = op->ukernel.igemm.nr,
-                                    .kr = op->ukernel.igemm.kr,
-                                    .sr = op->ukernel.igemm.sr,
-                                })
+             ? tile_kernel_find(
+                   live_tap_kernels,
+                   (struct tile_format){
+                       .type =
+                           plan->datatype == xnn_datatype_fp32    ? tile_float32
+                           : plan->datatype == xnn_datatype_qint8 ? tile_int8
+                                                                  : tile_other,
+                       .mr = mr,
+                       .nr = op->ukernel.igemm.nr,
+                       .kr = op->ukernel.igemm.kr,
+                       .sr = op->ukernel.igemm.sr,
+                   })
              : NULL;
+}
+
+// Whether a kernel that skips dead taps is faster than upstream's.
+static bool kernel_pays(const struct xnn_operator* op,
+                        const struct tile_kernel* kernel) {
+  const struct row_plan* plan = op->row_state->plan;
+  const size_t num_tiles =
+      divide_round_up(row_plan_computed_rows(plan), kernel->format.mr);
+  double share = 0;
+  for (size_t tile = 0; tile < num_tiles; tile++) {
+    share += tile_kernel_share(kernel, op->row_state->table->live_taps[tile],
+                               window_num_taps(&plan->window),
+                               op->context.igemm.igemm.kc);
+  }
+  return skipping_taps_pays(share / (double)num_tiles);
+}
+
+// Finds what rows of zeros add. Returns false when out of memory.
+static bool sum_zeros(const struct xnn_operator* op) {
+  struct row_state* state = op->row_state;
+  const struct igemm_context* context = &op->context.igemm.igemm;
+  const struct tile_format* format = &state->kernel->format;
+  const size_t num_channels = op->group_output_channels;
+  const size_t group_sums =
+      context->ks * zero_sums_stride(format, num_channels);
+  state->zero_sums_bytes = op->groups * group_sums * sizeof(int32_t);
+  state->zero_sums = xnn_allocate_memory(state->zero_sums_bytes);
+  for (size_t g = 0; g < op->groups && state->zero_sums != NULL; g++) {
+    const struct packed_int8 packed = {
+        .weights = (const void*)((uintptr_t)context->packed_w +
+                                 g * context->gw_stride),
+        .num_taps = context->ks,
+        .row_bytes = context->kc,
+        .num_channels = num_channels,
+    };
+    zero_sums_write(
+        format, &packed,
+        (int8_t)state->plan->input_zero + state->kernel->input_offset,
+        state->zero_sums + g * group_sums);
+  }
+  return state->zero_sums != NULL;
 }
 
 // Finds which rows the operator reads. Returns false when out of memory.
@@ -137,13 +182,16 @@ static bool finish_igemm(struct xnn_operator* op, size_t batch_size,
   const struct row_plan* plan = state->plan;
   struct igemm_context* context = &op->context.igemm.igemm;
   const size_t mr = op->compute[0].tile[0];
-  const tile_kernel_fn kernel = find_kernel(op, mr);
+  const struct tile_kernel* kernel = find_kernel(op, mr);
   if (!find_table(op, mr, /*slack=*/0, kernel != NULL)) {
     return false;
   }
-  state->kernel = kernel != NULL && skipping_taps_pays(state->table->live_share)
-                      ? kernel
-                      : NULL;
+  state->kernel = kernel != NULL && kernel_pays(op, kernel) ? kernel : NULL;
+  if (state->kernel != NULL && kernel->format.type == tile_int8 &&
+      state->zero_sums == NULL && !sum_zeros(op)) {
+    xnn_log_error("failed to allocate what zeros add");
+    return false;
+  }
   context->indirect_a = state->table->pointers;
   context->zero = state->table->zero_row;
   context->ba_stride = row_plan_input_rows(plan) * plan->input_row_bytes;

@@ -133,12 +133,6 @@ static bool find_live_taps(struct window_table* table, const uint32_t* pixels) {
     table->live_taps[row / key->tile_rows] |=
         window_live_taps(&key->window, key->input, pixels[row]);
   }
-  size_t num_live = 0;
-  for (size_t tile = 0; tile < num_tiles; tile++) {
-    num_live += (size_t)__builtin_popcountll(table->live_taps[tile]);
-  }
-  table->live_share =
-      (double)num_live / (double)(num_tiles * window_num_taps(&key->window));
   return true;
 }
 

@@ -50,9 +50,8 @@ struct window_table {
   size_t pixel_pointers;
   size_t line_pointers;
   void* zero_row;
-  // Of each tile, if the key asks for them, and their share of all taps.
+  // Of each tile, if the key asks for them.
   uint64_t* live_taps;
-  double live_share;
   size_t bytes;
 };
 

@@ -6,6 +6,7 @@
 
 #include "native/dense/gemm-loops.h"
 #include "native/engine/kernels/tile-kernel.h"
+#include "native/engine/kernels/zero-sums.h"
 #include "native/engine/plane.h"
 #include "native/engine/row-plan.h"
 #include "native/engine/row-set.h"
@@ -80,6 +81,19 @@ static size_t place_of(const struct row_plan* plan, size_t row,
   return plan->scatter ? pixel : row;
 }
 
+// What rows of zeros add to a tile's first channel.
+static const int32_t* zero_sums_of(const struct xnn_operator* op,
+                                   const struct gemm_block* tile) {
+  const struct row_state* state = op->row_state;
+  const size_t stride =
+      zero_sums_stride(&state->kernel->format, op->group_output_channels);
+  return state->zero_sums == NULL
+             ? NULL
+             : state->zero_sums +
+                   tile->group * op->context.igemm.igemm.ks * stride +
+                   tile->channel;
+}
+
 // Runs a tile in the kernel that was chosen for the operator.
 static void run_tile(const struct xnn_operator* op,
                      const struct gemm_block* tile, const void** pointers,
@@ -96,14 +110,17 @@ static void run_tile(const struct xnn_operator* op,
       .zero = context->zero,
       .input_offset = context->a_offset + tile->group * context->ga_stride +
                       tile->batch * context->ba_stride,
-      .num_input_channels = context->kc / sizeof(float),
+      .row_bytes = context->kc,
       .num_taps = context->ks,
       .weights = at(context->packed_w, tile->group * context->gw_stride +
                                            tile->channel * context->w_stride),
       .params = &context->params,
+      .zero_sums = zero_sums_of(op, tile),
+      .zero_sums_stride =
+          zero_sums_stride(&state->kernel->format, op->group_output_channels),
   };
-  state->kernel(&argument, tile->num_rows, tile->num_channels, output,
-                output_stride);
+  state->kernel->run(&argument, tile->num_rows, tile->num_channels, output,
+                     output_stride);
 }
 
 // Runs a tile whose rows go to these pixels in `output`. The tile is changed in

@@ -185,6 +185,19 @@ Mask RandomMask(size_t height, size_t width, double sparsity,
   return mask;
 }
 
+Mask LatticeMask(size_t height, size_t width, std::mt19937& random) {
+  const auto pick = [&](size_t low, size_t high) {
+    return std::uniform_int_distribution<size_t>(low, high)(random);
+  };
+  const size_t period = pick(2, 5);
+  const size_t slope = pick(0, period - 1);
+  const size_t phase = pick(0, period - 1);
+  const size_t masked = pick(1, period - 1);
+  return Where(height, width, [&](size_t y, size_t x) {
+    return (slope * y + x + phase) % period >= masked;
+  });
+}
+
 Graph::Graph(Type type, uint32_t seed) : type_(type), random_(seed) {}
 
 size_t Graph::NewValue(const std::string& what,

@@ -47,6 +47,10 @@ Mask FirstPixels(size_t height, size_t width, size_t count);
 Mask Where(size_t height, size_t width,
            const std::function<bool(size_t, size_t)>& keeps);
 
+// Masks the pixels of a lattice: periodic, so that a convolution's windows have
+// few patterns of live taps.
+Mask LatticeMask(size_t height, size_t width, std::mt19937& random);
+
 struct Plane {
   size_t height;
   size_t width;

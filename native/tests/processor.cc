@@ -1,6 +1,7 @@
 // Lets the tests run the kernels of older x86-64 processors than this one:
-// TFLITE_SPARSE_PROCESSOR is sse41, avx2 or avx512 (of 2017, without what came
-// later). XNNPACK and the engine ask cpuinfo; it is told before they do.
+// TFLITE_SPARSE_PROCESSOR is sse41, avx2, avx512 (of 2017, without what came
+// later) or vnni (without AMX). XNNPACK and the engine ask cpuinfo; it is told
+// before they do.
 
 #include <cpuinfo.h>
 
@@ -12,11 +13,13 @@
 
 namespace {
 
+void HideAfterVnni() { cpuinfo_isa.amx_int8 = false; }
+
 void HideAfterAvx512() {
+  HideAfterVnni();
   cpuinfo_isa.avx512vbmi = false;
   cpuinfo_isa.avx512vnni = false;
   cpuinfo_isa.avx512fp16 = false;
-  cpuinfo_isa.amx_int8 = false;
   cpuinfo_isa.avxvnni = false;
   cpuinfo_isa.avx_vnni_int8 = false;
   cpuinfo_isa.gfni = false;
@@ -52,10 +55,12 @@ __attribute__((constructor(101))) void Pretend() {
     HideAfterAvx2();
   } else if (processor == "avx512") {
     HideAfterAvx512();
+  } else if (processor == "vnni") {
+    HideAfterVnni();
   } else {
     std::fprintf(stderr,
-                 "TFLITE_SPARSE_PROCESSOR is '%s', expected sse41, avx2 or "
-                 "avx512\n",
+                 "TFLITE_SPARSE_PROCESSOR is '%s', expected sse41, avx2, "
+                 "avx512 or vnni\n",
                  name);
     std::abort();
   }

@@ -49,8 +49,10 @@ class Generator {
     if (!known.empty() && Pick(0, 3) != 0) {
       return known[Pick(0, known.size() - 1)];
     }
-    Mask mask = RandomMask(plane.height, plane.width,
-                           static_cast<double>(Pick(0, 10)) / 10, random_);
+    Mask mask = Pick(0, 1)
+                    ? RandomMask(plane.height, plane.width,
+                                 static_cast<double>(Pick(0, 10)) / 10, random_)
+                    : LatticeMask(plane.height, plane.width, random_);
     // Arm has a kernel for one row alone, which rounds a sum otherwise.
     if (mask.Count() == 1 && !IsQuantized()) {
       mask = FirstPixels(plane.height, plane.width, 2);

@@ -12,11 +12,14 @@
 #include <random>
 #include <vector>
 
+#include "native/tests/graph.h"
 #include "native/tests/seed.h"
 
 extern "C" {
+#include "native/engine/kernels/tile-kernel.h"
 #include "native/engine/row-plan.h"
 #include "native/engine/row-state.h"
+#include "xnnpack/config.h"
 #include "xnnpack/operator.h"
 #include "xnnpack/subgraph.h"
 }
@@ -145,6 +148,43 @@ TEST(RowOrder, TilesShareTheirDeadTaps) {
   EXPECT_LT(shares[1], 0.8) << "between equal masks";
   EXPECT_LT(shares[2], 0.8) << "between different masks";
   EXPECT_LT(shares[3], 1.0) << "of stride 2, in four tiles or six";
+}
+
+// Between lattices every tile has dead taps: convolutions run in tiles wherever
+// there is a kernel for upstream's weights.
+TEST(RowOrder, LatticesRunInTiles) {
+  using tflite_sparse::testing::Graph;
+  using tflite_sparse::testing::GraphRun;
+  using tflite_sparse::testing::Type;
+  ASSERT_EQ(xnn_initialize(nullptr), xnn_status_success);
+  for (const Type type : {Type::kFloat32, Type::kInt8}) {
+    const bool is_int8 = type == Type::kInt8;
+    const xnn_gemm_config* config =
+        is_int8 ? xnn_init_qs8_qc8w_gemm_config() : xnn_init_f32_gemm_config();
+    tile_format format = {};
+    format.type = is_int8 ? tile_format::tile_int8 : tile_format::tile_float32;
+    format.mr = config->mr;
+    format.nr = config->nr;
+    format.kr = 1u << config->log2_kr;
+    format.sr = 1u << config->log2_sr;
+    const bool has_kernel =
+        tile_kernel_find(live_tap_kernels, format) != nullptr;
+    const auto checkerboard = tflite_sparse::testing::Where(
+        14, 14, [](size_t y, size_t x) { return (y + x) % 2 == 0; });
+    Graph graph(type, 1);
+    size_t x = graph.Mask(graph.Input({14, 14, 64}), checkerboard);
+    for (int layer = 0; layer < 2; layer++) {
+      x = graph.Mask(graph.Convolution(x, 64, {}), checkerboard);
+    }
+    graph.Output(x);
+    GraphRun run(graph, xnn_sparsity_mode_compact, 1, 1, xnn_zeros_mode_never);
+    run(1);
+    const std::vector<xnn_zero_layer> layers = run.ZeroLayers();
+    ASSERT_EQ(layers.size(), 2u);
+    EXPECT_EQ(layers[1].form,
+              has_kernel ? xnn_zero_form_tiles : xnn_zero_form_dense)
+        << tflite_sparse::testing::Name(type);
+  }
 }
 
 }  // namespace

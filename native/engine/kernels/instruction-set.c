@@ -19,9 +19,17 @@ bool instruction_set_is_present(enum instruction_set set) {
       return hardware->use_x86_fma3;
     case instruction_set_avx512f:
       return hardware->use_x86_avx512f;
+    case instruction_set_avx2:
+      return hardware->use_x86_avx2;
+    case instruction_set_avx512vnni:
+      return hardware->use_x86_avx512vnni;
+    case instruction_set_avx512amx:
+      return hardware->use_x86_avx512amx;
 #elif XNN_ARCH_ARM64
     case instruction_set_neon:
       return true;
+    case instruction_set_neondot:
+      return hardware->use_arm_neon_dot;
 #endif
     default:
       return false;

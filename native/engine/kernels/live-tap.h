@@ -29,6 +29,21 @@ void live_tap_6x8_neon(const struct tile* tile, size_t num_rows,
 void live_tap_4x8_neon(const struct tile* tile, size_t num_rows,
                        size_t num_channels, void* output, size_t row_stride);
 
+// In 8 bits, with a scale for each output channel.
+void live_tap_16x64c4_avx512amx(const struct tile* tile, size_t num_rows,
+                                size_t num_channels, void* output,
+                                size_t row_stride);
+void live_tap_7x16c8_avx512vnni(const struct tile* tile, size_t num_rows,
+                                size_t num_channels, void* output,
+                                size_t row_stride);
+void live_tap_3x8c8_avx2(const struct tile* tile, size_t num_rows,
+                         size_t num_channels, void* output, size_t row_stride);
+void live_tap_4x16c4_neondot(const struct tile* tile, size_t num_rows,
+                             size_t num_channels, void* output,
+                             size_t row_stride);
+void live_tap_2x8c8_neon(const struct tile* tile, size_t num_rows,
+                         size_t num_channels, void* output, size_t row_stride);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif
