@@ -6,7 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from tflite_sparse.activity import ActivityMeter, ActivityReport, Multiplications
+from tflite_sparse.activity import (
+    ActivityComparison,
+    ActivityMeter,
+    ActivityReport,
+    Multiplications,
+)
 from tflite_sparse.errors import OptionError
 
 
@@ -68,12 +73,12 @@ def test_a_linear_layer_multiplies_each_vector():
     assert counted.tolist() == np.einsum("npc,co->n", x, weights).tolist()
 
 
-def meter():
+def meter(first=((3.0, 0.0), (-0.5, 1.0))):
     ones = Multiplications(np.array([2, 3]))
     collected = ActivityMeter()
-    collected.add("first", "FULLY_CONNECTED", np.array([[True, False], [True, True]]), ones, 5)
-    collected.add("second", "FULLY_CONNECTED", np.zeros((1, 2), bool), ones, 15)
-    collected.add("second", "FULLY_CONNECTED", np.zeros((1, 2), bool), ones, 15)
+    collected.add("first", "FULLY_CONNECTED", np.array(first), ones, 5)
+    collected.add("second", "FULLY_CONNECTED", np.zeros((1, 2)), ones, 15)
+    collected.add("second", "FULLY_CONNECTED", np.zeros((1, 2)), ones, 15)
     return collected.report("model", "two samples")
 
 
@@ -99,3 +104,36 @@ def test_report_as_text_and_picture():
     assert "2 samples" in str(report)
     assert "first" in str(report)
     assert report.plot()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_magnitudes_are_powers_of_two():
+    assert meter().layers[0].magnitudes == ((-1, 0.25), (0, 0.25), (1, 0.25))
+    assert meter().layers[1].magnitudes == ()
+    # The next number below a power of two; denormals; what has no magnitude.
+    odd = meter(((np.nextafter(2.0, 0.0), 2.0), (5e-324, np.inf)))
+    assert odd.layers[0].magnitudes == ((-1074, 0.25), (0, 0.25), (1, 0.25))
+    assert odd.layers[0].zeros == 0
+
+
+def test_before_and_after():
+    before, after = meter(), meter(((3.0, 0.0), (0.0, 0.0)))
+    compared = ActivityComparison(before, after)
+    assert compared.reductions == (pytest.approx(1 - 1 / 3), 0.0)
+    assert compared.reduction == 1 - 1 / 3.5
+    assert "25.0%" in str(compared)
+    assert "75.0%" in str(compared)
+    assert json.loads(json.dumps(compared.to_dict()))["after"] == json.loads(
+        json.dumps(after.to_dict())
+    )
+    for picture in (compared.plot(), compared.plot_magnitudes(), after.plot_magnitudes()):
+        assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_other_layers_are_not_compared():
+    other = ActivityMeter()
+    other.add("first", "CONV_2D", np.ones((1, 2)), Multiplications(np.array([2, 3])), 5)
+    with pytest.raises(OptionError, match="as number 1 'first', a FULLY_CONNECTED of 5"):
+        ActivityComparison(meter(), other.report("other", "one sample"))
+    short = ActivityReport("short", "", 1, meter().layers[:1])
+    with pytest.raises(OptionError, match=r"number 2 'second'.*; found no layer"):
+        ActivityComparison(meter(), short)

@@ -17,6 +17,7 @@ from tests.runtime.models import content
 from tflite_sparse.cli import main
 from tflite_sparse.convert.checking import Reference
 from tools.fetch_models import fetched
+from tools.make_models import made
 
 POINT = 3
 
@@ -190,6 +191,24 @@ def test_command_on_a_folder(pictures, tmp_path, capsys):
     assert plot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert main([*arguments, "--range", "-1,1"]) == 0
     assert "3 samples" in capsys.readouterr().out
+
+
+def test_command_against_another_model(tmp_path, capsys):
+    """In 8 bits values are steps times a scale: the histograms are those of the real numbers."""
+    before, after = str(made("iris_landmark_int8")), str(fetched("iris_landmark_fp32"))
+    outputs = [str(tmp_path / name) for name in ("zeros.png", "histograms.png")]
+    arguments = ["activity", after, "--against", before, "--input", str(fetched("astronaut"))]
+    assert main([*arguments, "--plot", outputs[0], "--histograms", outputs[1]]) == 0
+    assert "reduction" in capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"before", "after", "reductions", "reduction"}
+    for layer in found["before"]["layers"] + found["after"]["layers"]:
+        assert sum(share for _, share in layer["magnitudes"]) == pytest.approx(1 - layer["zeros"])
+    # Both read the same picture first.
+    before, after = (dict(found[name]["layers"][0]["magnitudes"]) for name in ("before", "after"))
+    assert set(before) == set(after)
+    assert all(before[power] == pytest.approx(after[power], abs=0.01) for power in before)
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,11 @@ def _counted(meter: ActivityMeter, layer: Any) -> Callable[..., Any]:
 
     def run(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         output = call(inputs, *args, **kwargs)
-        active = np.asarray(inputs) != 0
-        work = _multiplications(layer, active.shape[1:-1], tuple(output.shape[1:-1]))
-        sizes = active.shape if isinstance(layer, _TRANSPOSED) else output.shape
+        values = np.asarray(inputs)
+        work = _multiplications(layer, values.shape[1:-1], tuple(output.shape[1:-1]))
+        sizes = values.shape if isinstance(layer, _TRANSPOSED) else output.shape
         dense = math.prod(sizes[1:]) * _per_element(layer)
-        meter.add(layer.name, type(layer).__name__, active, work, dense)
+        meter.add(layer.name, type(layer).__name__, values, work, dense)
         return output
 
     return run

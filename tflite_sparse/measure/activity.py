@@ -83,9 +83,8 @@ def _measure(
             raise ModelError(f"{where}: the inference failed: {error}") from error
         layers = layers or _find_layers(view, reference)
         for layer in layers:
-            active = reference.tensor(layer.data) != layer.zero
-            shaped = active.reshape(1, *active.shape)
-            meter.add(layer.name, layer.op, shaped, layer.multiplications, layer.macs)
+            values = layer.real_values(reference.tensor(layer.data))
+            meter.add(layer.name, layer.op, values[None], layer.multiplications, layer.macs)
     if not layers:
         raise OptionError(
             f"{where}: expected at least one sample, and a model with a convolution or fully "
@@ -102,7 +101,8 @@ class _Layer:
         self.name = name
         tensors = view.op_inputs(op)
         self.data = tensors[_DATA_INPUT[self.op]]
-        self.zero = _zero_point(view, self.data)
+        scales, points = view.quantization(self.data)
+        self._scale, self._zero = (scales or (1.0,))[0], (points or (0,))[0]
         weights = model.tensor(tensors[1])
         nonzero = weights != _zero_point(view, tensors[1])
         shape = model.tensor(self.data).shape
@@ -133,6 +133,12 @@ class _Layer:
             tuple(padding),
             is_transposed,
         )
+
+    def real_values(self, stored: Array) -> Array:
+        """What the layer's input stands for; exactly zero where it is the zero point."""
+        if stored.dtype.kind == "f":
+            return stored
+        return (stored.astype(np.int64) - self._zero) * self._scale
 
 
 def _find_layers(view: View, model: Reference) -> list[_Layer]:

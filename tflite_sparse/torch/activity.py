@@ -78,12 +78,12 @@ class _Counter:
     def __call__(self, module: Any, inputs: Any, output: torch.Tensor) -> None:
         """Count one call."""
         # Channels last, as the meter has them; a linear module has them so.
-        active = (inputs[0] != 0).cpu().numpy()
+        values = inputs[0].float().cpu().numpy()
         if not isinstance(module, nn.Linear):
-            active = np.moveaxis(active, 1, -1)
+            values = np.moveaxis(values, 1, -1)
         work = _multiplications(module, output)
         dense = _dense(module, inputs[0], output)
-        self.meter.add(self.layer, type(module).__name__, active, work, dense)
+        self.meter.add(self.layer, type(module).__name__, values, work, dense)
 
 
 def _multiplications(module: Any, output: torch.Tensor) -> Multiplications:
