@@ -207,6 +207,15 @@ void row_set_pixels(const struct row_set* set, size_t start, size_t count,
   }
 }
 
+void row_set_kept_pixels(const struct row_set* set, size_t start, size_t count,
+                         uint32_t* pixels) {
+  if (set != NULL) {
+    list_pixels(set, /*flip=*/0, start, count, pixels);
+  } else {
+    row_set_pixels(NULL, start, count, pixels);
+  }
+}
+
 void row_set_masked_pixels(const struct row_set* set, size_t start,
                            size_t count, uint32_t* pixels) {
   list_pixels(set, /*flip=*/UINT64_MAX, start, count, pixels);

@@ -77,6 +77,10 @@ uint32_t row_set_row(const struct row_set* set, size_t pixel);
 void row_set_pixels(const struct row_set* set, size_t start, size_t count,
                     uint32_t* pixels);
 
+// The same in raster order, whatever the order of the rows.
+void row_set_kept_pixels(const struct row_set* set, size_t start, size_t count,
+                         uint32_t* pixels);
+
 // The same of the masked pixels, in raster order.
 void row_set_masked_pixels(const struct row_set* set, size_t start,
                            size_t count, uint32_t* pixels);

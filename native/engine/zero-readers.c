@@ -41,7 +41,7 @@ static void find_pixels(const struct zero_readers_key* key, size_t row_start,
   const struct window* window = &key->window;
   for (size_t row = row_start; row < row_start + num_rows; row++) {
     uint32_t output_pixel;
-    row_set_pixels(key->output, row, 1, &output_pixel);
+    row_set_kept_pixels(key->output, row, 1, &output_pixel);
     for (uint32_t ky = 0; ky < window->kernel_height; ky++) {
       for (uint32_t kx = 0; kx < window->kernel_width; kx++) {
         const uint32_t pixel =

@@ -36,8 +36,8 @@ struct zero_readers {
   struct nonzero_readers* blocks;
 };
 
-// Finds the readers of each block of `rows_per_block` rows, from the operator's
-// window and row plan. Returns false when out of memory.
+// Finds the readers of each block of `rows_per_block` rows, in raster order,
+// from the operator's window and row plan. Returns false when out of memory.
 bool zero_readers_find(struct zero_skipping* skipping);
 
 // Without readers, this does nothing.

@@ -100,13 +100,50 @@ void zero_task_find(void* context, size_t row_start, size_t num_rows) {
 }
 
 // The masked pixels that a task answers for.
-static void finish(const struct row_plan* plan,
-                   const struct nonzero_output* output, size_t row_start,
-                   size_t num_rows, size_t output_start, size_t num_outputs) {
-  if (output->places != NULL) {
-    window_insert_zeros(plan, output->rows + output_start, row_start, num_rows,
+static void finish(const struct row_plan* plan, size_t row_start,
+                   size_t num_rows, float* rows, size_t output_start,
+                   size_t num_outputs) {
+  if (plan != NULL && plan->scatter) {
+    window_insert_zeros(plan, rows + output_start, row_start, num_rows,
                         num_outputs * sizeof(float));
   }
+}
+
+// Pixels of a block of rows; NULL between dense tensors.
+static uint32_t* find_pixels(const struct zero_skipping* skipping,
+                             size_t row_start, size_t num_rows,
+                             uint32_t* pixels) {
+  const struct row_plan* plan = zero_plan_of(skipping->op);
+  if (plan == NULL) {
+    return NULL;
+  }
+  if (skipping->readers != NULL) {
+    row_set_kept_pixels(plan->output, row_start, num_rows, pixels);
+  } else {
+    row_set_pixels(plan->output, row_start, num_rows, pixels);
+  }
+  return pixels;
+}
+
+// Nonzeros are spread in raster order.
+static void spread(const struct xnn_operator* op,
+                   const struct nonzero_gemm* gemm, struct nonzero_input* input,
+                   struct nonzero_output* output, size_t batch,
+                   size_t row_start, uint32_t* pixels, size_t output_start,
+                   size_t num_outputs, void* scratch) {
+  const struct zero_skipping* skipping = op->zero_skipping;
+  const struct row_plan* plan = zero_plan_of(op);
+  const struct nonzero_readers* readers =
+      &skipping->readers->blocks[row_start / skipping->rows_per_block];
+  if (plan != NULL && !plan->scatter && plan->output != NULL) {
+    for (size_t r = 0; r < readers->num_rows; r++) {
+      pixels[r] = row_set_row(plan->output, pixels[r]);
+    }
+    output->places = pixels;
+  }
+  input->rows = zero_at(input->rows, batch * op->context.igemm.igemm.ba_stride);
+  nonzero_spread_run(gemm, readers, input, output, row_start, output_start,
+                     num_outputs, scratch);
 }
 
 void zero_task_multiply(void* context, size_t thread, size_t product,
@@ -121,6 +158,9 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
   const size_t num_outputs =
       min(skipping->outputs_per_task, gemm.num_outputs - output_start);
   const struct row_plan* plan = zero_plan_of(op);
+  uint32_t* pixels = find_pixels(
+      skipping, row_start, num_rows,
+      __builtin_alloca_with_align(num_rows * sizeof(uint32_t), 8 * 64));
   // Of `input` and of rows that are not placed.
   size_t first_row = row_start;
 
@@ -140,11 +180,6 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
     const struct igemm_context* igemm = &op->context.igemm.igemm;
     input.rows = zero_at(op->input, group * igemm->ga_stride);
     input.pointers = (const void* const*)igemm->indirect_a;
-    uint32_t* pixels =
-        __builtin_alloca_with_align(num_rows * sizeof(uint32_t), 8 * 64);
-    if (plan != NULL) {
-      row_set_pixels(plan->output, row_start, num_rows, pixels);
-    }
     if (plan != NULL && gemm.num_taps == 1) {
       first_row = 0;
       const void** pointers = __builtin_alloca_with_align(
@@ -172,11 +207,9 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
   scratch = (void*)round_up_po2((uintptr_t)scratch, XNN_ALLOCATION_ALIGNMENT);
 
   if (skipping->readers != NULL) {
-    input.rows = zero_at(input.rows, batch * op->context.igemm.igemm.ba_stride);
-    nonzero_spread_run(
-        &gemm, &skipping->readers->blocks[row_start / skipping->rows_per_block],
-        &input, &output, row_start, output_start, num_outputs, scratch);
-    finish(plan, &output, row_start, num_rows, output_start, num_outputs);
+    spread(op, &gemm, &input, &output, batch, row_start, pixels, output_start,
+           num_outputs, scratch);
+    finish(plan, row_start, num_rows, output.rows, output_start, num_outputs);
     return;
   }
 
@@ -199,5 +232,5 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
   }
   nonzero_block_run(&gemm, &input, &output, first_row, num_rows, output_start,
                     num_outputs, scratch);
-  finish(plan, &output, row_start, num_rows, output_start, num_outputs);
+  finish(plan, row_start, num_rows, output.rows, output_start, num_outputs);
 }

@@ -50,20 +50,25 @@ struct nonzero_pass {
 
 typedef void (*nonzero_pass_fn)(const struct nonzero_pass* pass);
 
-// An output row that reads an input row: under which tap, and how many rows
-// from the source's.
-struct nonzero_reader {
-  uint16_t tap;
-  int16_t row;
+// Most output rows and taps of a block whose nonzeros are spread: so that the
+// tables of who reads what, which are read once in an inference, are small.
+#define NONZERO_SPREAD_MAX_ROWS 1024
+#define NONZERO_SPREAD_MAX_TAPS 64
+
+// An output row that reads an input row: how many rows from the source's first,
+// and under which tap.
+struct __attribute__((packed)) nonzero_reader {
+  uint16_t row;
+  uint8_t tap;
 };
 
 // An input row and `count` outputs that read it, at most max_readers. Their
 // rows are counted from `sums_row`.
-struct nonzero_source {
+struct __attribute__((packed)) nonzero_source {
   uint32_t row;
-  uint32_t first_reader;
+  uint16_t first_reader;
   uint16_t sums_row;
-  uint16_t count;
+  uint8_t count;
 };
 
 // Computes NR sums of some output rows: bias, and the products of all nonzero

@@ -99,14 +99,16 @@ static void add_source(size_t num_taps, uint32_t stored_row,
   const size_t base = taps[0] / num_taps;
   found->sources[found->num_sources++] = (struct nonzero_source){
       .row = stored_row,
-      .first_reader = (uint32_t)found->num_readers,
+      .first_reader = (uint16_t)found->num_readers,
       .sums_row = (uint16_t)base,
-      .count = (uint16_t)count,
+      .count = (uint8_t)count,
   };
   for (size_t i = 0; i < count; i++) {
+    // Taps ascend, and with them rows.
+    const size_t row = taps[i] / num_taps - base;
     found->readers[found->num_readers++] = (struct nonzero_reader){
-        .tap = (uint16_t)(taps[i] % num_taps),
-        .row = (int16_t)((int64_t)(taps[i] / num_taps) - (int64_t)base),
+        .row = (uint16_t)row,
+        .tap = (uint8_t)(taps[i] % num_taps),
     };
   }
   share_readers(found);

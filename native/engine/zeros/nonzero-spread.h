@@ -36,10 +36,10 @@ struct nonzero_readers {
   size_t num_live_taps;
 };
 
-// Finds them, of at most INT16_MAX rows and UINT16_MAX taps, from the input
-// pixels under the taps, [num_rows][num_taps], which ascend with the taps, and
-// the stored row of each pixel (NULL: the same). Returns false when out of
-// memory.
+// Finds them, of at most NONZERO_SPREAD_MAX_ROWS rows and
+// NONZERO_SPREAD_MAX_TAPS taps, from the input pixels under the taps,
+// [num_rows][num_taps], which ascend with the taps, and the stored row of each
+// pixel (NULL: the same). Returns false when out of memory.
 bool nonzero_readers_find(const struct nonzero_gemm* gemm,
                           const uint32_t* pixel_under_tap, size_t num_rows,
                           const uint32_t* row_of_pixel,

@@ -1,0 +1,48 @@
+"""What masks, and skipping zeros, take beside the activations: bytes, not times."""
+
+import pytest
+
+import tflite_sparse as ts
+from benchmarks import networks
+from tests.convert.small_models import SmallModel
+from tflite_sparse.measure.sweep import made_masks
+
+
+def report_of(content, mode="compact"):
+    with ts.Interpreter(model_content=content, mode=mode) as interpreter:
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+        return interpreter.sparsity_report()
+
+
+@pytest.mark.parametrize("int8", [False, True], ids=["float32", "int8"])
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_masks_and_zeros_are_small_beside_activations(name, int8):
+    """Masks: 5% of the arena without masks. Zeros: a quarter of the arena."""
+    dense = report_of(networks.dense(name, int8).read_bytes())
+    assert dense.sparsity_bytes == 0
+    assert dense.list_bytes <= 0.25 * dense.arena_bytes
+    for sparsity in (0.3, 0.5):
+        content = networks.masked(name, sparsity, int8, rule="all")
+        for mode in ("compact", "insert"):
+            masked = report_of(content, mode)
+            assert 0 < masked.sparsity_bytes <= 0.05 * dense.arena_bytes
+            assert masked.list_bytes <= 0.25 * masked.arena_bytes
+
+
+def chain(layers):
+    """Convolutions between equal masks."""
+    model = SmallModel()
+    x = model.input([1, 24, 24, 16])
+    for number in range(layers):
+        x = model.conv(x, 16, f"layer{number}", activation="RELU")
+    model.output(x)
+    content = model.content()
+    return ts.apply_masks(content, made_masks(content, 0.5))
+
+
+def test_layers_that_are_alike_share_what_they_read():
+    """A layer more takes what says which tables it uses, and no table."""
+    four, eight = (report_of(chain(layers)) for layers in (4, 8))
+    assert 0 < eight.sparsity_bytes - four.sparsity_bytes <= 4 * 300
+    assert 0 < four.list_bytes == eight.list_bytes
