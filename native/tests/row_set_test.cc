@@ -2,11 +2,13 @@
 // of their own, on planes of one band of 2^16 pixels and of several.
 
 #include <gtest/gtest.h>
+#include <xnnpack.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "native/tests/seed.h"
@@ -22,7 +24,9 @@ class RowSet : public ::testing::TestWithParam<std::pair<uint32_t, uint32_t>> {
   RowSet()
       : height_(GetParam().first),
         width_(GetParam().second),
-        random_(tflite_sparse::testing::Seed()) {}
+        random_(tflite_sparse::testing::Seed()) {
+    EXPECT_EQ(xnn_initialize(nullptr), xnn_status_success);
+  }
   ~RowSet() override { row_set_pool_release(&pool_); }
 
   std::vector<uint8_t> RandomPixels(double share) {
