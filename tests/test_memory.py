@@ -31,11 +31,14 @@ def zero_sums_bytes(path):
 @pytest.mark.parametrize("int8", [False, True], ids=["float32", "int8"])
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_masks_and_zeros_are_small_beside_activations(name, int8):
-    """Masks: 5% of the arena without masks. Zeros found at run time: a quarter of the arena."""
+    """Masks: 5% of the arena without masks, in 8 bits 8%. Zeros: a quarter of the arena."""
     dense = report_of(networks.dense(name, int8).read_bytes())
     assert dense.sparsity_bytes == 0
     assert dense.list_bytes <= 0.25 * dense.arena_bytes
-    limit = 0.05 * dense.arena_bytes + (zero_sums_bytes(networks.dense(name, True)) if int8 else 0)
+    # In 8 bits activations are small: orders of rows, and live taps of tiles, are not.
+    limit = 0.05 * dense.arena_bytes
+    if int8:
+        limit = 0.08 * dense.arena_bytes + zero_sums_bytes(networks.dense(name, True))
     for sparsity in (0.3, 0.5):
         content = networks.masked(name, sparsity, int8, rule="all")
         for mode in ("compact", "insert"):
