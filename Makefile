@@ -204,10 +204,11 @@ native-test-%: emulator sources
 	  --test_timeout=1200 --run_under="$$($(BIN)/python tools/emulator.py command $*)" \
 	  //native/tests/... //native/delegate/... //native/ruy_shim/...
 
-# `make test` has a short run, without the sanitizer.
+# `make test` has short runs, without the sanitizer, whose functions come only when Python starts.
 test-hostile: sources .venv/.full-stamp
-	$(BAZEL) build $(BAZEL_FLAGS) --config=asan $(DELEGATE)
+	$(BAZEL) build $(BAZEL_FLAGS) --config=asan --linkopt=-Wl,-z,undefs $(DELEGATE) $(RUNTIME)
 	$(BIN)/python -m tests.hostile.run --sanitizer bazel-sanitize-bin/$(DELEGATE)
+	$(BIN)/python -m tests.hostile.run --runtime built-in --sanitizer bazel-sanitize-bin/$(RUNTIME)
 
 clean:
 	rm -rf .venv .venvs build dist demo-out *.egg-info tflite_sparse/lib bazel-*

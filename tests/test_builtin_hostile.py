@@ -1,6 +1,9 @@
 """Nodes that would end the process in TensorFlow Lite's kernels are errors in the C library."""
 
+import contextlib
 import dataclasses
+import resource
+from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -118,6 +121,13 @@ def eight_bits(graph):
         ),
         ("MUL", np.float32, eight_bits, "MUL: the output is of another type than the input"),
         ("MEAN", np.uint8, strings, "MEAN: an output is of strings and no input is"),
+        # What the kernel itself finds, where it would end the process.
+        (
+            "MUL",
+            np.int8,
+            scale(1e30, 0),
+            r"not as its kernel needs it \(\S+quantization_util.cc:\d+\)",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(kind, dtype, change, reason):
@@ -132,6 +142,45 @@ def in_own_kernels(model):
         model_content=model,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
+
+
+@contextlib.contextmanager
+def no_memory():
+    """A process that can take 256 MB more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 2**28
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def test_tensors_that_there_is_no_memory_for():
+    case = first_case("LOGISTIC", np.float32)
+    interpreter = in_own_kernels(content(case))
+    shape = case.operands[case.main].array.shape
+    interpreter.resize_tensor_input(
+        interpreter.get_input_details()[0]["index"], [2**28, *shape[1:]]
+    )
+    with no_memory(), pytest.raises(ValueError, match=r"no memory for \d+ bytes of tensors"):
+        interpreter.allocate_tensors()
+
+
+def test_a_tensor_of_unknown_size_that_there_is_no_memory_for():
+    case = first_case("PAD", np.float32)
+    tensor, paddings = case.operands
+    free = dataclasses.replace(paddings, constant=False)
+    interpreter = in_own_kernels(content(dataclasses.replace(case, operands=(tensor, free))))
+    interpreter.allocate_tensors()
+    image, sizes = (detail["index"] for detail in interpreter.get_input_details())
+    interpreter.set_tensor(image, tensor.array)
+    many = np.zeros_like(paddings.array)
+    many[0, 1] = 2**28
+    interpreter.set_tensor(sizes, many)
+    with no_memory(), pytest.raises(RuntimeError, match=r"no memory for a tensor of \d+ bytes"):
+        interpreter.invoke()
 
 
 @pytest.mark.parametrize("begin", [-1, -(2**31), 2**31 - 1])

@@ -1,5 +1,6 @@
 // The exported functions: see tflite_sparse.h.
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -7,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "native/delegate/node_order.h"
 #include "native/delegate/options.h"
 #include "native/delegate/session.h"
 #include "native/delegate/tflite_sparse.h"
@@ -39,6 +41,26 @@ TfLiteXNNPackDelegateOptions Upstream(const tflite_sparse::Options& options,
   return upstream;
 }
 
+// That of all of upstream's delegates.
+std::atomic<TfLiteStatus (*)(TfLiteContext*, TfLiteDelegate*)> upstream_prepare;
+
+TfLiteStatus PrepareOrdered(TfLiteContext* context, TfLiteDelegate* delegate) {
+  TfLiteIntArray* plan = nullptr;
+  TF_LITE_ENSURE_STATUS(context->GetExecutionPlan(context, &plan));
+  const std::string error = tflite_sparse::NodeOrderError(
+      *context, plan->data, plan->size, [context](int index) {
+        TfLiteNode* node = nullptr;
+        TfLiteRegistration* registration = nullptr;
+        context->GetNodeAndRegistration(context, index, &node, &registration);
+        return node;
+      });
+  if (!error.empty()) {
+    context->ReportError(context, "tflite-sparse: %s.", error.c_str());
+    return kTfLiteError;
+  }
+  return upstream_prepare.load()(context, delegate);
+}
+
 }  // namespace
 
 extern "C" {
@@ -68,6 +90,8 @@ TfLiteDelegate* tflite_plugin_create_delegate(
         "(SSE2 on x86-64, NEON on aarch64), or memory ran out.");
   }
   const std::lock_guard<std::mutex> lock(Delegates().mutex);
+  upstream_prepare = delegate->Prepare;
+  delegate->Prepare = PrepareOrdered;
   Delegates().sessions[delegate] = std::move(session);
   return delegate;
 }

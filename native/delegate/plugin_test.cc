@@ -119,6 +119,34 @@ TEST(Plugin, ReportsWhatItLeavesAndWhy) {
                       R"("reason": "unsupported type FLOAT64)")));
 }
 
+TEST(Plugin, RefusesNodesWithoutAnOrder) {
+  enum Tensor { kInput, kConstant, kFirst, kSecond };
+  const std::array<float, 4> ones = {1, 1, 1, 1};
+  const auto error = [&](const std::vector<std::pair<int, int>>& nodes) {
+    FakeModel model;
+    model.AddTensor("input", kTfLiteFloat32, 4);
+    model.AddTensor("constant", kTfLiteFloat32, 4, ones.data());
+    model.AddTensor("first", kTfLiteFloat32, 4);
+    model.AddTensor("second", kTfLiteFloat32, 4);
+    for (const auto& [input, output] : nodes) {
+      model.AddNode(kTfLiteBuiltinAbs, nullptr, input, output);
+    }
+    const Delegate delegate = Create();
+    const bool is_ok = model.Apply(delegate.get()) == kTfLiteOk;
+    EXPECT_EQ(is_ok, model.errors().empty());
+    return is_ok ? "" : model.errors().front();
+  };
+  EXPECT_EQ(error({{kInput, kFirst}, {kFirst, kSecond}}), "");
+  EXPECT_THAT(error({{kInput, kConstant}}),
+              HasSubstr("node 0 writes tensor 1, a constant"));
+  EXPECT_THAT(error({{kInput, kFirst}, {kInput, kFirst}}),
+              HasSubstr("node 1 writes tensor 2, as node 0 does"));
+  EXPECT_THAT(error({{kFirst, kSecond}, {kInput, kFirst}}),
+              HasSubstr("node 0 reads tensor 2 before node 1 has written it"));
+  EXPECT_THAT(error({{kFirst, kFirst}}),
+              HasSubstr("node 0 reads tensor 2 before node 0 has written it"));
+}
+
 TEST(Plugin, CountsAGraphThatIsAppliedAnewOnce) {
   const Delegate delegate = Create();
   MixedModel model;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -283,6 +284,27 @@ TEST(ThreadPoolTest, RunsEachTaskOnce) {
     context.mutable_thread_pool()->Execute(count, tasks.data());
     for (const Count& task : tasks) {
       EXPECT_EQ(task.runs, 1);
+    }
+  }
+}
+
+TEST(ThreadPoolTest, ThrowsWhatATaskThrows) {
+  struct Failure : ruy::Task {
+    void Run() override {
+      if (fails) {
+        throw std::runtime_error("expected");
+      }
+    }
+    bool fails = false;
+  };
+  ruy::Context context;
+  for (const size_t count : {1, 5}) {
+    for (size_t failing = 0; failing < count; failing++) {
+      std::vector<Failure> tasks(count);
+      tasks[failing].fails = true;
+      EXPECT_THROW(
+          context.mutable_thread_pool()->Execute(tasks.size(), tasks.data()),
+          std::runtime_error);
     }
   }
 }

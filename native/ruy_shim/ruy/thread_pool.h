@@ -2,7 +2,9 @@
 #define TFLITE_SPARSE_NATIVE_RUY_SHIM_RUY_THREAD_POOL_H_
 
 #include <cstddef>
+#include <exception>
 #include <memory>
+#include <mutex>
 
 #include "pthreadpool.h"
 
@@ -18,7 +20,8 @@ struct Task {
 class ThreadPool {
  public:
   // Runs function(argument, 0) ... function(argument, count - 1), each once, on
-  // at most `threads` threads, and returns when all have run.
+  // at most `threads` threads, and returns when all have run. What one of them
+  // throws, this throws.
   void ForEach(int count, int threads, void (*function)(void*, std::size_t),
                void* argument) {
     if (count <= 1 || threads <= 1) {
@@ -32,10 +35,16 @@ class ThreadPool {
         pthreadpool_get_threads_count(pool_.get()) != wanted) {
       pool_.reset(pthreadpool_create(wanted));
     }
+    Job job{function, argument};
     // What the calling thread takes for zero, the others do as well. Without
     // memory for a pool, this thread does the work.
-    pthreadpool_parallelize_1d(pool_.get(), function, argument, count,
-                               PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+    pthreadpool_parallelize_1d(
+        pool_.get(),
+        [](void* whole, std::size_t i) { static_cast<Job*>(whole)->Run(i); },
+        &job, count, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+    if (job.error != nullptr) {
+      std::rethrow_exception(job.error);
+    }
   }
 
   // Runs each of an array of tasks, all at once.
@@ -48,6 +57,23 @@ class ThreadPool {
   }
 
  private:
+  // The threads are of a library in C, through which nothing can be thrown.
+  struct Job {
+    void Run(std::size_t i) noexcept {
+      try {
+        function(argument, i);
+      } catch (...) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        error = std::current_exception();
+      }
+    }
+
+    void (*const function)(void*, std::size_t);
+    void* const argument;
+    std::mutex mutex = {};
+    std::exception_ptr error = {};
+  };
+
   struct Destroy {
     void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
   };
