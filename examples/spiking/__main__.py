@@ -1,7 +1,7 @@
 """Train with penalties on activations, convert to spiking networks, count what is left.
 
     python -m examples.spiking --quick      # one small network, half a minute
-    python -m examples.spiking              # everything, about an hour of one core
+    python -m examples.spiking              # everything, about two hours of one core
 
 Each finished run is a file below --out, so that a stopped command goes on where it was. With
 --results the tables' records and the figures are written there.

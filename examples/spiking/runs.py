@@ -28,7 +28,7 @@ WEIGHTS: dict[str, dict[str, tuple[float, ...]]] = {
     },
     "lenet5": {
         "l2": (2e-2, 4e-2),
-        "l1": (1e-3, 2e-3, 3e-3),
+        "l1": (1e-3, 2e-3, 3e-3, 6e-3),
         "lp 0.5": (2e-4, 5e-4),
         "lp 0.01": (5e-4, 2e-3),
         "hoyer": (3e-3, 1e-2),
