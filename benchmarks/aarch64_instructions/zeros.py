@@ -34,6 +34,7 @@ LAYERS = {
     "14x96x576x1": ("lists",),
     "14x576x96x1": ("lists",),
     "7x256x256x1": ("lists",),
+    "1x512x512x1": ("lists",),
 }
 #: Of all instructions, and of loads, by the start of their names.
 KINDS = {"instructions": "", "loads": "ld"}

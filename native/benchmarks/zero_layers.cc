@@ -65,8 +65,9 @@ struct InstructionSet {
   nonzero_list_fn list;
   size_t mr;
   xnn_f32_gemm_minmax_ukernel_fn gemm;
-  // For one row.
+  // For one row, and the sums that it keeps of each output.
   xnn_f32_gemm_minmax_ukernel_fn gemm_row;
+  size_t sums_of_row;
   xnn_f32_igemm_minmax_ukernel_fn igemm;
 };
 
@@ -81,26 +82,26 @@ std::vector<InstructionSet> InstructionSets(size_t outputs) {
     sets.push_back({"AVX-512", &kNonzeroAvx512fx16,
                     nonzero_list_for_this_machine(), 7,
                     xnn_f32_gemm_minmax_ukernel_7x16__avx512f_broadcast,
-                    xnn_f32_gemm_minmax_ukernel_1x16__avx512f_broadcast,
+                    xnn_f32_gemm_minmax_ukernel_1x16__avx512f_broadcast, 1,
                     xnn_f32_igemm_minmax_ukernel_7x16__avx512f_broadcast});
   } else if (hardware->use_x86_avx512f) {
     sets.push_back({"AVX-512", &kNonzeroAvx512fx32,
                     nonzero_list_for_this_machine(), 7,
                     xnn_f32_gemm_minmax_ukernel_7x32__avx512f_broadcast,
-                    xnn_f32_gemm_minmax_ukernel_1x32__avx512f_broadcast,
+                    xnn_f32_gemm_minmax_ukernel_1x32__avx512f_broadcast, 1,
                     xnn_f32_igemm_minmax_ukernel_7x32__avx512f_broadcast});
   }
   if (hardware->use_x86_fma3 && hardware->use_x86_avx2) {
     sets.push_back({"AVX2", &kNonzeroFma3x16, nonzero_list_avx2, 5,
                     xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast,
-                    xnn_f32_gemm_minmax_ukernel_1x16__fma3_broadcast,
+                    xnn_f32_gemm_minmax_ukernel_1x16__fma3_broadcast, 1,
                     xnn_f32_igemm_minmax_ukernel_5x16__fma3_broadcast_prfm});
   }
 #else
   sets.push_back(
       {"NEON", &kNonzeroNeonx8, nonzero_list_neon, 4,
        xnn_f32_gemm_minmax_ukernel_4x8__asm_aarch64_neonfma_cortex_a75_prfm,
-       xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a75_prfm,
+       xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a75_prfm, 2,
        xnn_f32_igemm_minmax_ukernel_4x8__asm_aarch64_neonfma_cortex_a75_prfm});
 #endif
   return sets;
@@ -226,6 +227,7 @@ bool Measure(const InstructionSet& set, const Layer& layer,
   gemm.weights = weights.get();
   gemm.min = params.scalar.min;
   gemm.max = params.scalar.max;
+  gemm.num_sums = mr == 1 ? set.sums_of_row : 1;
   nonzero_gemm_lay_out(&gemm, pixels, kCacheBytes);
   Buffer<uint8_t> lists(inputs * gemm.lists_bytes);
   nonzero_input rows = {};

@@ -12,6 +12,9 @@
 #include "native/engine/zero-state.h"
 #include "native/engine/zeros/nonzero-block.h"
 #include "native/engine/zeros/nonzero-spread.h"
+#include "xnnpack/common.h"
+#include "xnnpack/gemm.h"
+#include "xnnpack/igemm.h"
 #include "xnnpack/log.h"
 #include "xnnpack/math.h"
 #include "xnnpack/microkernel-type.h"
@@ -68,21 +71,63 @@ const char* zero_product_obstacle(const struct xnn_operator* op) {
              : NULL;
 }
 
-const char* zero_product_obstacle_of_shape(const struct xnn_operator* op) {
+// Sums that the dense kernel keeps of each output, 0 if it is not known: of
+// upstream's kernels, those for one row of 64-bit Arm have several.
+static size_t num_sums_of(const struct xnn_operator* op) {
 #if XNN_ARCH_ARM64
-  // Upstream's kernels for one row keep two sums of each output.
+  static const struct {
+    xnn_f32_gemm_minmax_ukernel_fn gemm;
+    xnn_f32_igemm_minmax_ukernel_fn igemm;
+    size_t num_sums;
+  } kernels[] = {
+      {xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a75,
+       xnn_f32_igemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a75, 2},
+      {xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a75_prfm,
+       xnn_f32_igemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a75_prfm,
+       2},
+      {xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a53,
+       xnn_f32_igemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a53, 2},
+      {xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a53_prfm,
+       xnn_f32_igemm_minmax_ukernel_1x8__asm_aarch64_neonfma_cortex_a53_prfm,
+       2},
+      {xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_ld128_acc2,
+       xnn_f32_igemm_minmax_ukernel_1x8__asm_aarch64_neonfma_ld64, 2},
+      {xnn_f32_gemm_minmax_ukernel_1x8__asm_aarch64_neonfma_ld128_acc4, NULL,
+       4},
+  };
+  const bool is_gemm = zero_is_gemm(op);
+  const xnn_gemm_ukernel_fn gemm =
+      op->context.gemm.gemm.gemm.ukernel.function[XNN_UARCH_DEFAULT];
+  const xnn_igemm_ukernel_fn igemm =
+      op->context.igemm.igemm.ukernel.function[XNN_UARCH_DEFAULT];
   const bool is_for_one_row =
-      zero_is_gemm(op) ? op->context.gemm.gemm.gemm.ukernel.function[0] ==
-                             op->ukernel.gemm.gemm_cases[0].function[0]
-                       : op->context.igemm.igemm.ukernel.function[0] ==
-                             op->ukernel.igemm.igemm_cases[0].function[0];
-  if (is_for_one_row) {
-    return "this machine's kernel for one row adds in another order";
+      is_gemm
+          ? gemm == op->ukernel.gemm.gemm_cases[0].function[XNN_UARCH_DEFAULT]
+          : igemm ==
+                op->ukernel.igemm.igemm_cases[0].function[XNN_UARCH_DEFAULT];
+  if (!is_for_one_row) {
+    return 1;
   }
+  for (size_t i = 0; i < XNN_COUNT_OF(kernels); i++) {
+    if (is_gemm ? gemm == (xnn_gemm_ukernel_fn)kernels[i].gemm
+                : igemm == (xnn_igemm_ukernel_fn)kernels[i].igemm) {
+      // Four sums become two before what is left of four channels.
+      return kernels[i].num_sums < 4 || op->group_input_channels % 4 == 0
+                 ? kernels[i].num_sums
+                 : 0;
+    }
+  }
+  return 0;
 #else
   (void)op;
+  return 1;
 #endif
-  return NULL;
+}
+
+const char* zero_product_obstacle_of_shape(const struct xnn_operator* op) {
+  return num_sums_of(op) == 0
+             ? "this machine's kernel for one row adds in another order"
+             : NULL;
 }
 
 static size_t num_taps(const struct xnn_operator* op) {
@@ -186,6 +231,7 @@ void zero_product_describe(struct zero_skipping* skipping,
       .num_outputs = op->group_output_channels,
       .min = params->scalar.min,
       .max = params->scalar.max,
+      .num_sums = num_sums_of(op),
   };
   nonzero_gemm_lay_out(gemm, skipping->num_rows, cache_bytes());
 }
@@ -210,7 +256,8 @@ static void cut_lists(struct zero_skipping* skipping, size_t num_threads) {
     outputs = min(outputs,
                   max(divide_round_up(gemm->num_outputs, fewest_parts), pass));
   }
-  skipping->rows_per_block = equal_parts(skipping->num_rows, rows, mr);
+  skipping->rows_per_block =
+      gemm->num_sums > 1 ? 1 : equal_parts(skipping->num_rows, rows, mr);
   skipping->outputs_per_task =
       equal_parts(gemm->num_outputs, outputs, gemm->kernels->nr);
   // Of one tap, lists of a block's rows are in its scratch memory.
@@ -246,7 +293,8 @@ static void cut_spread(struct zero_skipping* skipping, size_t num_threads) {
 // Whether spreading is possible: one tap has nothing to spread to, and the
 // weights of a block of outputs have to come from close by.
 static bool can_spread(const struct nonzero_gemm* gemm) {
-  return gemm->num_taps > 1 && gemm->num_taps <= NONZERO_SPREAD_MAX_TAPS &&
+  return gemm->num_sums == 1 && gemm->num_taps > 1 &&
+         gemm->num_taps <= NONZERO_SPREAD_MAX_TAPS &&
          gemm->num_taps * gemm->num_channels <=
              kCachesOfSpreadWeights * cache_bytes() /
                  (gemm->kernels->nr * sizeof(float));

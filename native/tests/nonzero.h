@@ -82,13 +82,23 @@ float DenseSum(const nonzero_gemm& gemm, size_t n, const F& value) {
   const float* w = gemm.weights +
                    n / nr * nr * (1 + gemm.num_taps * gemm.num_channels) +
                    n % nr;
-  float sum = *w;
+  std::vector<float> sums(gemm.num_sums);
+  sums[0] = *w;
   for (size_t t = 0; t < gemm.num_taps; t++) {
     for (size_t c = 0; c < gemm.num_channels; c++) {
       w += nr;
+      float& sum = sums[c % gemm.num_sums];
       sum = std::fma(value(t, c), *w, sum);
     }
   }
+  while (sums.size() > 1) {
+    const size_t half = sums.size() / 2;
+    for (size_t s = 0; s < half; s++) {
+      sums[s] += sums[half + s];
+    }
+    sums.resize(half);
+  }
+  float sum = sums[0];
   sum = sum < gemm.min ? gemm.min : sum;
   return sum > gemm.max ? gemm.max : sum;
 }

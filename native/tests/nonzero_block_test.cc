@@ -200,7 +200,10 @@ TEST_P(NonzeroBlock, AddsWhatDenseLoopsAdd) {
     // Part of the rows, and of the outputs from a block's start on.
     const size_t nr = gemm.kernels->nr;
     const size_t row_start = random.Pick(0, product.num_rows - 1);
-    const size_t num_rows = random.Pick(1, product.num_rows - row_start);
+    // One row may have several sums of each output.
+    gemm.num_sums = size_t{1} << random.Pick(0, 2);
+    const size_t num_rows =
+        gemm.num_sums > 1 ? 1 : random.Pick(1, product.num_rows - row_start);
     const size_t output_start =
         random.Pick(0, (gemm.num_outputs - 1) / nr) * nr;
     const size_t num_outputs =

@@ -39,6 +39,7 @@ struct Layer {
     gemm.num_taps = kernel_height * kernel_width;
     gemm.num_channels = random.Pick(1, 150);
     gemm.num_outputs = random.Pick(1, 3 * kernels->nr);
+    gemm.num_sums = 1;
     gemm.min = random.Pick(0, 1) == 0 ? 0.0f : -kInfinity;
     gemm.max = random.Pick(0, 1) == 0 ? 1.5f : kInfinity;
     const size_t nr = kernels->nr;

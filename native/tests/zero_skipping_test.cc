@@ -149,6 +149,14 @@ TEST(ZeroSkipping, FullyConnectedOfOneRow) {
   graph.Output(graph.FullyConnected(
       graph.Unary(graph.Mean(graph.Input({6, 6, 700})), xnn_unary_clamp), 333));
   ExpectSameWithoutZeros(graph, 0.5, kSeed);
+  GraphRun run(graph, xnn_sparsity_mode_compact, 1, 1, xnn_zeros_mode_always);
+  const xnn_zero_layer facts = RunOnce(run, 0.5);
+  // Only old processors have no kernel.
+  EXPECT_EQ(facts.form, facts.obstacle == nullptr ? xnn_zero_form_zeros
+                                                  : xnn_zero_form_dense);
+#if defined(__aarch64__)
+  EXPECT_EQ(facts.obstacle, nullptr) << facts.obstacle;
+#endif
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "native/engine/zeros/nonzero-gemm.h"
 #include "native/engine/zeros/nonzero-lists.h"
@@ -111,6 +112,8 @@ struct scratch {
   // Lists of the rows, of products of one tap.
   uint8_t* lists;
   struct nonzero_visit* visits;
+  // Places of each sum, if there are several.
+  uint8_t* places;
   float* sums;
 };
 
@@ -119,8 +122,17 @@ static size_t own_lists_bytes(const struct nonzero_gemm* gemm,
   return gemm->num_taps == 1 ? align(num_rows * gemm->lists_bytes) : 0;
 }
 
-static size_t visits_bytes(size_t num_rows) {
-  return align(num_rows * sizeof(struct nonzero_visit));
+// Several sums of a row are rows of sums.
+static size_t sums_rows(const struct nonzero_gemm* gemm, size_t num_rows) {
+  return max(num_rows, gemm->num_sums);
+}
+
+static size_t visits_bytes(const struct nonzero_gemm* gemm, size_t num_rows) {
+  return align(sums_rows(gemm, num_rows) * sizeof(struct nonzero_visit));
+}
+
+static size_t places_bytes(const struct nonzero_gemm* gemm) {
+  return gemm->num_sums > 1 ? gemm->num_sums * NONZERO_LIST_MAX_CHANNELS : 0;
 }
 
 static struct scratch lay_out(const struct nonzero_gemm* gemm, size_t num_rows,
@@ -130,15 +142,18 @@ static struct scratch lay_out(const struct nonzero_gemm* gemm, size_t num_rows,
   scratch.lists = bytes;
   bytes += own_lists_bytes(gemm, num_rows);
   scratch.visits = (struct nonzero_visit*)bytes;
-  scratch.sums = (float*)(bytes + visits_bytes(num_rows));
+  bytes += visits_bytes(gemm, num_rows);
+  scratch.places = bytes;
+  scratch.sums = (float*)(bytes + places_bytes(gemm));
   return scratch;
 }
 
 size_t nonzero_block_scratch_bytes(const struct nonzero_gemm* gemm,
                                    size_t num_rows, size_t num_outputs) {
-  return own_lists_bytes(gemm, num_rows) + visits_bytes(num_rows) +
-         align(num_rows * round_up(num_outputs, gemm->kernels->nr) *
-               sizeof(float));
+  return own_lists_bytes(gemm, num_rows) + visits_bytes(gemm, num_rows) +
+         places_bytes(gemm) +
+         align(sums_rows(gemm, num_rows) *
+               round_up(num_outputs, gemm->kernels->nr) * sizeof(float));
 }
 
 // Numbers of rows from their addresses, without a division.
@@ -247,6 +262,48 @@ static size_t find_visits(const struct nonzero_gemm* gemm,
   return (size_t)(visit - scratch->visits);
 }
 
+// Makes of what there is to add to a row what there is to add to its sums.
+static size_t split_visit(const struct nonzero_gemm* gemm,
+                          const struct scratch* scratch) {
+  const struct nonzero_visit all = scratch->visits[0];
+  struct nonzero_visit of_sum[NONZERO_MAX_SUMS];
+  uint8_t* end[NONZERO_MAX_SUMS];
+  for (size_t s = 0; s < gemm->num_sums; s++) {
+    end[s] = scratch->places + s * NONZERO_LIST_MAX_CHANNELS;
+    of_sum[s] = (struct nonzero_visit){
+        .values = all.values, .places = end[s], .row = (uint32_t)s};
+  }
+  // Blocks of channels begin with a multiple of the number of sums.
+  for (size_t i = 0; i < all.count; i++) {
+    *end[all.places[i] % gemm->num_sums]++ = all.places[i];
+  }
+  struct nonzero_visit* visit = scratch->visits;
+  for (size_t s = 0; s < gemm->num_sums; s++) {
+    *visit = of_sum[s];
+    visit->count = (uint32_t)(end[s] - of_sum[s].places);
+    visit += visit->count != 0;
+  }
+  return (size_t)(visit - scratch->visits);
+}
+
+static void start_sums(const struct nonzero_gemm* gemm, const float* weights,
+                       size_t weight_stride, size_t num_blocks, float* sums) {
+  const size_t nr = gemm->kernels->nr;
+  memset(sums, 0, gemm->num_sums * num_blocks * nr * sizeof(float));
+  for (size_t b = 0; b < num_blocks; b++) {
+    memcpy(sums + b * nr, weights + b * weight_stride, nr * sizeof(float));
+  }
+}
+
+static void add_sums(const struct nonzero_gemm* gemm, size_t count,
+                     float* sums) {
+  for (size_t half = gemm->num_sums / 2; half != 0; half /= 2) {
+    for (size_t i = 0; i < half * count; i++) {
+      sums[i] += sums[half * count + i];
+    }
+  }
+}
+
 void nonzero_block_run(const struct nonzero_gemm* gemm,
                        const struct nonzero_input* input,
                        const struct nonzero_output* output, size_t row_start,
@@ -263,12 +320,18 @@ void nonzero_block_run(const struct nonzero_gemm* gemm,
   const float* weights = gemm->weights + output_start / nr * weight_stride;
 
   const size_t lines = gemm->list_channels / kLineFloats;
-  bool is_first = true;
+  const bool has_several_sums = gemm->num_sums > 1;
+  if (has_several_sums) {
+    start_sums(gemm, weights, weight_stride, num_blocks, scratch.sums);
+  }
+  bool is_first = !has_several_sums;
   for (size_t tap = 0; tap < gemm->num_taps; tap++) {
     for (size_t list = 0; list < gemm->num_lists; list++) {
-      const size_t num_visits =
-          find_visits(gemm, input, &numbers, &scratch, row_start, num_rows, tap,
-                      list, is_first);
+      size_t num_visits = find_visits(gemm, input, &numbers, &scratch,
+                                      row_start, num_rows, tap, list, is_first);
+      if (has_several_sums && num_visits != 0) {
+        num_visits = split_visit(gemm, &scratch);
+      }
       const size_t channel =
           tap * gemm->num_channels + list * gemm->list_channels;
       for (size_t p = 0; p < num_passes; p++) {
@@ -295,6 +358,7 @@ void nonzero_block_run(const struct nonzero_gemm* gemm,
       is_first = false;
     }
   }
+  add_sums(gemm, sums_row, scratch.sums);
   nonzero_write(gemm, scratch.sums, sums_row, output, row_start, num_rows,
                 output_start, num_outputs);
 }

@@ -14,6 +14,9 @@
 extern "C" {
 #endif
 
+// Most sums of an output: see nonzero_gemm.
+#define NONZERO_MAX_SUMS 4
+
 // A row's count has 16 bits.
 #define NONZERO_MAX_CHANNELS UINT16_MAX
 
@@ -30,6 +33,11 @@ struct nonzero_gemm {
   const float* weights;
   float min;
   float max;
+  // Sums of each output, a power of two. Products of one row have several if
+  // upstream's kernel for one row does: channel c of a tap goes into sum
+  // c % num_sums, the first of which starts from the bias. At the end the upper
+  // half is added to the lower one, until one is left.
+  size_t num_sums;
 
   // Set by nonzero_gemm_lay_out: channels of a list, lists of a row, and
   // their bytes; first come `counts_bytes` of counts.
@@ -99,7 +107,7 @@ struct nonzero_block_work nonzero_block_look(const struct nonzero_gemm* gemm,
                                              void* scratch);
 
 // Computes `num_outputs` outputs from `output_start`, a multiple of NR, of
-// these rows.
+// these rows: of one row, if outputs have several sums.
 void nonzero_block_run(const struct nonzero_gemm* gemm,
                        const struct nonzero_input* input,
                        const struct nonzero_output* output, size_t row_start,
