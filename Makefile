@@ -31,7 +31,7 @@ litert-2.2_PACKAGES := ai-edge-litert==2.2.0
 NATIVE_SOURCES = $(shell git ls-files 'native/*.c' 'native/*.cc' 'native/*.h')
 
 .PHONY: help setup demo test lint bench wheel clean wheel-aarch64 test-aarch64 emulator
-.PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64 test-hostile test-architectures
+.PHONY: native-aarch64-benchmarks docker-check c-library c-library-aarch64 test-hostile test-architectures test-upstream
 PYTHON_TESTS := python-test-main python-test-tensorflow $(RUNTIME_ENVS:%=python-test-%)
 .PHONY: native native-runtime native-test python-test $(PYTHON_TESTS) system-packages sources runtimes models fetched-models format
 
@@ -48,6 +48,7 @@ help:
 	@echo 'make c-library-aarch64  the same for 64-bit Arm Linux, cross-built'
 	@echo 'make test-aarch64   both and the native tests on emulated processors'
 	@echo 'make test-hostile   10,000 changed models, loaded and run under AddressSanitizer'
+	@echo 'make test-upstream  TensorFlow Lite'"'"'s own tests, with this engine inside'
 	@echo 'make test-architectures   all networks of keras.applications; `make test` has one of them'
 	@echo 'make docker-check   the Dockerfiles, built with buildah'
 	@echo 'make clean   remove what was built here (the user cache stays)'
@@ -209,6 +210,11 @@ test-hostile: sources .venv/.full-stamp
 	$(BAZEL) build $(BAZEL_FLAGS) --config=asan --linkopt=-Wl,-z,undefs $(DELEGATE) $(RUNTIME)
 	$(BIN)/python -m tests.hostile.run --sanitizer bazel-sanitize-bin/$(DELEGATE)
 	$(BIN)/python -m tests.hostile.run --runtime built-in --sanitizer bazel-sanitize-bin/$(RUNTIME)
+
+# Of its XNNPACK delegate: with zeros skipped where that is faster, and everywhere.
+test-upstream: sources
+	$(BAZEL) test $(BAZEL_FLAGS) @tensorflow//:upstream_tests
+	$(BAZEL) test $(BAZEL_FLAGS) --test_env=TFLITE_SPARSE_SKIP_ZEROS=always @tensorflow//:upstream_tests
 
 clean:
 	rm -rf .venv .venvs build dist demo-out *.egg-info tflite_sparse/lib bazel-*

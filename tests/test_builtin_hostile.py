@@ -201,3 +201,13 @@ def test_a_slice_is_as_large_as_its_output():
     interpreter.allocate_tensors()
     with pytest.raises(RuntimeError, match="NumElements"):
         interpreter.invoke()
+
+
+def test_a_transposed_convolution_fits_its_output():
+    case = first_case("TRANSPOSE_CONV", np.int8)
+    shape, *others = case.operands
+    larger = dataclasses.replace(shape, array=shape.array * np.int32([1, 1, 1000, 1]))
+    interpreter = in_own_kernels(content(dataclasses.replace(case, operands=(larger, *others))))
+    interpreter.allocate_tensors()
+    with pytest.raises(RuntimeError, match="unused_output_width != SizeOfDimension"):
+        interpreter.invoke()

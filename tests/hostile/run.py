@@ -24,7 +24,7 @@ from tests.hostile.mutants import Mutants
 from tflite_sparse import builtin_runtime, delegate
 
 BATCH = 250
-SECONDS = 30
+SECONDS = 120
 GIGABYTES = 8
 
 
