@@ -107,11 +107,13 @@ def test_report_has_a_row_for_every_mask(name, sparsity, mode):
         else:
             assert row.form in ("insert", mode)
             assert row.reason == ""
-            assert row.macs_kept * row.total == row.macs_dense * row.kept
+            # Fewer where windows of the next layer read fewer.
+            assert row.macs_kept * row.total <= row.macs_dense * row.kept
     skipping = [row for row in report.layers if row.form != "dense"]
     assert any(row.form == mode for row in skipping)
     everything = sum(row.macs_dense for row in report.layers)
-    assert sum(row.macs_dense for row in skipping) > everything / 2
+    # Without compact tensors only large savings are worth it.
+    assert sum(row.macs_dense for row in skipping) > everything / (2 if mode == "compact" else 8)
 
 
 def test_mode_off_skips_nothing():

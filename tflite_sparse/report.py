@@ -20,7 +20,8 @@ class LayerReport:
         kept: pixels of the mask that are computed.
         total: pixels of the mask.
         macs_dense: multiply-accumulates of the layer without its mask.
-        macs_kept: multiply-accumulates that its kept pixels need.
+        macs_kept: multiply-accumulates of the pixels that are computed: those that are kept and
+            that the windows of the next layers read.
         by_choice: whether it runs dense though it could skip: nothing is masked, or skipping would
             cost more than it saves.
         reason: why the form is what it is; empty where it is the one asked for.

@@ -1,5 +1,6 @@
 #include "native/engine/costs.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -7,6 +8,7 @@
 #include "native/engine/node-role.h"
 #include "native/engine/plane.h"
 #include "native/engine/row-set.h"
+#include "xnnpack/config.h"
 #include "xnnpack/datatype.h"
 #include "xnnpack/math.h"
 #include "xnnpack/subgraph.h"
@@ -80,6 +82,15 @@ static double count_runs(const struct row_set* rows) {
   return (double)runs;
 }
 
+// Rows of a tile of upstream's GEMM kernel; 1 where it is not known.
+static uint32_t rows_of_tile(enum xnn_datatype datatype) {
+  const struct xnn_gemm_config* config =
+      datatype == xnn_datatype_fp32    ? xnn_init_f32_gemm_config()
+      : datatype == xnn_datatype_qint8 ? xnn_init_qs8_qc8w_gemm_config()
+                                       : NULL;
+  return config != NULL ? config->mr : 1;
+}
+
 bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
                     const struct row_set* rows) {
   const struct costs* costs = costs_here();
@@ -88,12 +99,22 @@ bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
   const double masked = (double)rows->height * rows->width - kept;
   const double macs = (double)node_macs_per_pixel(node);
   switch (node->type) {
-    case xnn_node_type_convolution_2d:
-      return masked * macs *
-                 (xnn_datatype_is_quantized(output->datatype)
-                      ? costs->gemm_mac_int8
-                      : costs->gemm_mac) >
-             kept * (double)value_row_bytes(output) * costs->scattered_byte;
+    case xnn_node_type_convolution_2d: {
+      const bool is_quantized = xnn_datatype_is_quantized(output->datatype);
+      const double mac =
+          macs * (is_quantized ? costs->gemm_mac_int8 : costs->gemm_mac);
+      // Rows of a tile cost the same, however many there are; those that are
+      // not contiguous are found through pointers.
+      const double mr = (double)rows_of_tile(output->datatype);
+      const double indirect = node_is_pointwise(values, node) && !is_quantized
+                                  ? costs->dense_igemm / costs->dense_gemm
+                                  : 1.0;
+      const double all = ceil((kept + masked) / mr) * mr;
+      const double some = ceil(kept / mr) * mr;
+      return all * mac >
+             some * mac * indirect +
+                 kept * (double)value_row_bytes(output) * costs->scattered_byte;
+    }
     case xnn_node_type_depthwise_convolution_2d:
       return masked * macs * costs->depthwise_mac >
              count_runs(rows) * costs->depthwise_run;

@@ -177,6 +177,31 @@ static enum xnn_status rewrite_elementwise(struct rewrite* rewrite, size_t n) {
   return append_with_inputs(rewrite, n, form, &appended);
 }
 
+// The pixels of a value that are not zeroed if every row is computed: its rows,
+// and what nothing reads.
+static bool find_unzeroed(const struct rewrite* rewrite, uint32_t v,
+                          const struct row_set** unzeroed) {
+  const struct row_analysis* analysis = rewrite->analysis;
+  const struct row_set* rows = analysis->rows[v];
+  const struct row_set* reads = analysis->reads[v];
+  if (reads == NULL) {
+    *unzeroed = rows;
+    return true;
+  }
+  const size_t pixels = (size_t)rows->height * rows->width;
+  uint8_t* kept = xnn_allocate_memory(pixels);
+  if (kept == NULL) {
+    return false;
+  }
+  for (size_t p = 0; p < pixels; p++) {
+    kept[p] = row_set_has(rows, p) || !row_set_has(reads, p);
+  }
+  const bool ok =
+      row_set_intern(analysis->pool, kept, rows->height, rows->width, unzeroed);
+  xnn_release_memory(kept);
+  return ok;
+}
+
 static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
   const struct xnn_node* node = &rewrite->subgraph->nodes[n];
   const uint32_t input = node->inputs[0];
@@ -184,13 +209,20 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
   const struct row_set* input_rows = stored_rows(rewrite, input);
   const struct row_set* output_rows = rewrite->analysis->rows[output];
   const enum value_form form = rewrite->forms[output];
+  // Where something reads it: elsewhere it may be anything.
   rewrite->nonzero[output] = output_rows;
 
+  const struct row_set* unzeroed = NULL;
+  if (form == value_form_zeroed && !find_unzeroed(rewrite, output, &unzeroed)) {
+    return xnn_status_out_of_memory;
+  }
   struct xnn_node* appended;
   enum xnn_status status =
       append_with_inputs(rewrite, n, input_rows, &appended);
+  const bool computes_all =
+      form == value_form_dense || form == value_form_zeroed;
   const bool runs_unchanged =
-      (input_rows == NULL && form == value_form_dense) ||
+      (input_rows == NULL && computes_all && unzeroed == NULL) ||
       (input_rows == output_rows && form == value_form_compact &&
        node_is_pointwise(rewrite->subgraph->values, node));
   if (status != xnn_status_success || runs_unchanged) {
@@ -206,7 +238,9 @@ static enum xnn_status rewrite_window(struct rewrite* rewrite, size_t n) {
   plan->input = input_rows;
   plan->output = form == value_form_zeroed ? NULL : output_rows;
   plan->scatter = form == value_form_scatter;
-  plan->zeroed_outside = form == value_form_zeroed ? output_rows : NULL;
+  plan->inserts_zeros =
+      !row_set_is_subset(rewrite->analysis->reads[output], output_rows);
+  plan->zeroed_outside = unzeroed;
   window_operator_attach(appended, plan);
   return xnn_status_success;
 }

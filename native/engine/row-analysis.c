@@ -8,9 +8,13 @@
 #include "native/engine/node-role.h"
 #include "native/engine/plane.h"
 #include "native/engine/row-set.h"
+#include "native/engine/window.h"
 #include "xnnpack/allocator.h"
 #include "xnnpack/math.h"
 #include "xnnpack/subgraph.h"
+
+// A window's demand leaves out at least one pixel of so many.
+enum { kDemandedPart = 8 };
 
 static bool find_role(struct row_analysis* analysis, size_t n) {
   const struct xnn_value* values = analysis->subgraph->values;
@@ -94,41 +98,123 @@ static bool find_support(struct row_analysis* analysis, size_t n) {
 }
 
 static bool add_demand(struct row_analysis* analysis, uint32_t value_id,
-                       const struct row_set* rows) {
+                       const struct row_set* demand,
+                       const struct row_set* reads) {
   if (!analysis->is_demanded[value_id]) {
     analysis->is_demanded[value_id] = true;
-    analysis->demand[value_id] = rows;
+    analysis->demand[value_id] = demand;
+    analysis->reads[value_id] = reads;
     return true;
   }
-  return row_set_unite(analysis->pool, analysis->demand[value_id], rows,
-                       &analysis->demand[value_id]);
+  return row_set_unite(analysis->pool, analysis->demand[value_id], demand,
+                       &analysis->demand[value_id]) &&
+         row_set_unite(analysis->pool, analysis->reads[value_id], reads,
+                       &analysis->reads[value_id]);
+}
+
+// The input pixels under the windows of output pixels; all if there are none.
+static bool find_window_reads(const struct row_analysis* analysis,
+                              const struct xnn_node* node,
+                              const struct row_set* output,
+                              const struct row_set** reads) {
+  const struct window window = node_window(analysis->subgraph->values, node);
+  if (window_is_identity(&window)) {
+    *reads = output;
+    return true;
+  }
+  uint8_t* read = xnn_allocate_zero_memory(plane_pixels(window.input));
+  if (read == NULL) {
+    return false;
+  }
+  bool any = false;
+  for (size_t pixel = 0; pixel < plane_pixels(window.output); pixel++) {
+    if (!row_set_has(output, pixel)) {
+      continue;
+    }
+    for (uint32_t ky = 0; ky < window.kernel_height; ky++) {
+      for (uint32_t kx = 0; kx < window.kernel_width; kx++) {
+        const uint32_t row =
+            window_row_under_tap(&window, /*rows=*/NULL, pixel, ky, kx);
+        if (row != ROW_NONE) {
+          read[row] = 1;
+          any = true;
+        }
+      }
+    }
+  }
+  *reads = NULL;
+  const bool ok =
+      !any || row_set_intern(analysis->pool, read, window.input.height,
+                             window.input.width, reads);
+  xnn_release_memory(read);
+  return ok;
+}
+
+// Of a window node: its reads are demanded if they leave enough out. Sets that
+// differ little cost copies between values with the one and the other.
+static bool find_window_demand(const struct row_analysis* analysis,
+                               const struct xnn_node* node,
+                               const struct row_set** demand,
+                               const struct row_set** reads) {
+  const uint32_t output = node->outputs[0];
+  const struct row_set* rows;
+  if (!row_set_intersect(analysis->pool, analysis->demand[output],
+                         analysis->support[output], &rows) ||
+      !find_window_reads(analysis, node, rows, reads)) {
+    return false;
+  }
+  *demand = NULL;
+  if (*reads != NULL) {
+    const size_t pixels = (size_t)(*reads)->height * (*reads)->width;
+    if ((*reads)->count <= pixels - pixels / kDemandedPart) {
+      *demand = *reads;
+    }
+  }
+  return true;
+}
+
+// What a node that works row by row demands of its inputs.
+static bool find_row_demand(const struct row_analysis* analysis, size_t n,
+                            const struct row_set** demand,
+                            const struct row_set** reads) {
+  const struct xnn_node* node = &analysis->subgraph->nodes[n];
+  *demand = analysis->demand[node->outputs[0]];
+  *reads = analysis->reads[node->outputs[0]];
+  for (size_t i = 1; i < node->num_outputs; i++) {
+    if (!row_set_unite(analysis->pool, *demand,
+                       analysis->demand[node->outputs[i]], demand) ||
+        !row_set_unite(analysis->pool, *reads,
+                       analysis->reads[node->outputs[i]], reads)) {
+      return false;
+    }
+  }
+  return analysis->nodes[n].role != node_role_mask ||
+         row_set_intersect(analysis->pool, *demand, analysis->nodes[n].mask,
+                           demand);
 }
 
 // What node n demands of its inputs, given what is demanded of its outputs.
 static bool find_demand(struct row_analysis* analysis, size_t n) {
   const struct xnn_value* values = analysis->subgraph->values;
   const struct xnn_node* node = &analysis->subgraph->nodes[n];
-  const struct node_analysis* facts = &analysis->nodes[n];
+  const enum node_role role = analysis->nodes[n].role;
   const struct row_set* demand = NULL;
-  if (facts->role == node_role_elementwise || facts->role == node_role_mask) {
-    demand = analysis->demand[node->outputs[0]];
-    for (size_t i = 1; i < node->num_outputs; i++) {
-      if (!row_set_unite(analysis->pool, demand,
-                         analysis->demand[node->outputs[i]], &demand)) {
-        return false;
-      }
-    }
-  }
-  if (facts->role == node_role_mask &&
-      !row_set_intersect(analysis->pool, demand, facts->mask, &demand)) {
+  const struct row_set* reads = NULL;
+  if (role == node_role_window
+          ? !find_window_demand(analysis, node, &demand, &reads)
+      : role == node_role_opaque
+          ? false
+          : !find_row_demand(analysis, n, &demand, &reads)) {
     return false;
   }
   for (size_t i = 0; i < node->num_inputs; i++) {
-    const bool by_row = facts->role != node_role_opaque &&
-                        facts->role != node_role_window &&
-                        node_reads_rows(values, node, i);
+    const bool by_row =
+        role == node_role_window
+            ? i == 0
+            : role != node_role_opaque && node_reads_rows(values, node, i);
     if (node->inputs[i] != XNN_INVALID_VALUE_ID &&
-        !add_demand(analysis, node->inputs[i], by_row ? demand : NULL)) {
+        !add_demand(analysis, node->inputs[i], by_row ? demand : NULL,
+                    by_row ? reads : NULL)) {
       return false;
     }
   }
@@ -144,7 +230,7 @@ static bool find_rows(struct row_analysis* analysis) {
   }
   for (uint32_t v = 0; v < analysis->num_values; v++) {
     if (!xnn_value_is_internal(&subgraph->values[v]) &&
-        !add_demand(analysis, v, NULL)) {
+        !add_demand(analysis, v, NULL, NULL)) {
       return false;
     }
   }
@@ -176,18 +262,21 @@ bool row_analysis_run(xnn_subgraph_t subgraph, struct row_set_pool* pool,
                                         sizeof(struct node_analysis)),
       .support = xnn_allocate_zero_memory(set_bytes),
       .demand = xnn_allocate_zero_memory(set_bytes),
+      .reads = xnn_allocate_zero_memory(set_bytes),
       .rows = xnn_allocate_zero_memory(set_bytes),
       .is_demanded = xnn_allocate_zero_memory(max(num_values, 1)),
   };
   return analysis->nodes != NULL && analysis->support != NULL &&
-         analysis->demand != NULL && analysis->rows != NULL &&
-         analysis->is_demanded != NULL && find_rows(analysis);
+         analysis->demand != NULL && analysis->reads != NULL &&
+         analysis->rows != NULL && analysis->is_demanded != NULL &&
+         find_rows(analysis);
 }
 
 void row_analysis_release(struct row_analysis* analysis) {
   xnn_release_memory(analysis->nodes);
   xnn_release_memory(analysis->support);
   xnn_release_memory(analysis->demand);
+  xnn_release_memory(analysis->reads);
   xnn_release_memory(analysis->rows);
   xnn_release_memory(analysis->is_demanded);
 }

@@ -1,9 +1,12 @@
 // Which rows of which values matter.
 //
-// Two facts per value, each a set of pixels:
+// Three facts per value, each a set of pixels:
 //   support: outside of it the value is zero, by the graph's meaning;
-//   demand:  outside of it no consumer looks.
-// Only rows in both have to be computed or stored.
+//   demand:  outside of it no consumer looks, if masks hide what they mask;
+//   reads:   outside of it no consumer looks, masks included.
+// Only rows in support and demand have to be computed or stored. Where masks
+// are left out, because their input is zero there, zeros have to be stored in
+// the reads; elsewhere a tensor may hold anything.
 
 #ifndef TFLITE_SPARSE_NATIVE_ENGINE_ROW_ANALYSIS_H_
 #define TFLITE_SPARSE_NATIVE_ENGINE_ROW_ANALYSIS_H_
@@ -38,6 +41,7 @@ struct row_analysis {
   size_t num_values;
   const struct row_set** support;
   const struct row_set** demand;
+  const struct row_set** reads;
   const struct row_set** rows;
   bool* is_demanded;
 };

@@ -27,8 +27,10 @@ struct row_plan {
   // The output tensor is dense: rows go to their pixels, masked pixels get
   // zero rows. Otherwise it is compact by `output` (dense if that is NULL).
   bool scatter;
+  // With scatter: whether anything reads the zero rows.
+  bool inserts_zeros;
   // Rows outside of which a dense output is zeroed after every row was
-  // computed; NULL if there is nothing to zero.
+  // computed, as far as anything reads; NULL if there is nothing to zero.
   const struct row_set* zeroed_outside;
   // Bytes from one row to the next, and the byte that zero rows are made of.
   size_t input_row_bytes;

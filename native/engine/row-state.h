@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "native/dense/gemm-loops.h"
 #include "native/engine/kernels/tile-kernel.h"
 #include "native/engine/row-plan.h"
 #include "native/engine/window-table.h"
@@ -24,6 +25,9 @@ struct row_state {
   // Of a convolution that skips dead taps: its kernel; NULL if it runs
   // upstream's.
   const struct tile_kernel* kernel;
+  // Of a convolution between dense tensors, which zeroes the masked pixels of
+  // what it has just computed: what computes it.
+  gemm_block_fn run_all;
   // In 8 bits: what rows of zeros add, for each group.
   int32_t* zero_sums;
   size_t zero_sums_bytes;

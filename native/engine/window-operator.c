@@ -259,16 +259,27 @@ static bool finish_max_pooling(struct xnn_operator* op, size_t batch_size,
   return true;
 }
 
-// Appends to the operator's tasks one that zeroes the masked pixels.
-static void zero_afterwards(struct xnn_operator* op, size_t batch_size,
-                            pthreadpool_t threadpool) {
+// Has the operator zero the masked pixels: block by block, or in a task that it
+// appends to the operator's.
+static void zero_masked_pixels(struct xnn_operator* op, size_t batch_size,
+                               pthreadpool_t threadpool) {
+  struct row_state* state = op->row_state;
+  if (row_plan_is_dense(state->plan)) {
+    op->gemm_loops.run = NULL;
+    xnn_reorder_gemm_loops(op, threadpool);
+  }
+  if (op->gemm_loops.run != NULL) {
+    state->run_all = op->gemm_loops.run;
+    op->gemm_loops.run = window_run_and_zero;
+    return;
+  }
   struct compute_parameters* compute = &op->compute[0];
   while (compute->type != xnn_parallelization_type_invalid &&
          compute->task_2d_tile_1d !=
              (pthreadpool_task_2d_tile_1d_t)window_task_zero) {
     compute++;
   }
-  const struct row_set* rows = op->row_state->plan->zeroed_outside;
+  const struct row_set* rows = state->plan->zeroed_outside;
   const size_t num_masked = (size_t)rows->height * rows->width - rows->count;
   run_by_rows(compute, (pthreadpool_task_2d_tile_1d_t)window_task_zero,
               batch_size, num_masked, threadpool);
@@ -337,7 +348,7 @@ static enum xnn_status reshape_window_operator(struct xnn_operator_data* opdata,
   if (plan->zeroed_outside != NULL && input->shape.dim[0] != 0 &&
       (status == xnn_status_success ||
        status == xnn_status_reallocation_required)) {
-    zero_afterwards(op, input->shape.dim[0], threadpool);
+    zero_masked_pixels(op, input->shape.dim[0], threadpool);
   }
   return status;
 }

@@ -49,6 +49,9 @@ static void zero_masked(const struct row_plan* plan, const struct row_set* rows,
 
 void window_insert_zeros(const struct row_plan* plan, void* output,
                          size_t row_start, size_t num_rows, size_t bytes) {
+  if (!plan->inserts_zeros) {
+    return;
+  }
   const size_t kept = plan->output->count;
   const size_t masked = plane_pixels(plan->window.output) - kept;
   zero_masked(plan, plan->output, output, row_start * masked / kept,
@@ -189,6 +192,40 @@ void window_run_convolution(const struct xnn_operator* op,
       run_tile(op, &tile, pointers, at(output, tile.row * context->cm_stride),
                context->cm_stride);
     }
+  }
+}
+
+void window_zero_block(const struct xnn_operator* op,
+                       const struct gemm_block* block) {
+  const struct row_plan* plan = op->row_state->plan;
+  const size_t num_pixels = plane_pixels(plan->window.output);
+  const size_t num_channels = op->groups * op->group_output_channels;
+  const size_t channel_bytes = plan->output_row_bytes / num_channels;
+  uint8_t* output =
+      at(op->output,
+         block->batch * num_pixels * plan->output_row_bytes +
+             (block->group * op->group_output_channels + block->channel) *
+                 channel_bytes);
+  for (size_t row = block->row; row < block->row + block->num_rows; row++) {
+    // Contiguous GEMMs take all batch elements for one.
+    if (!row_set_has(plan->zeroed_outside, row % num_pixels)) {
+      memset(output + row * plan->output_row_bytes, plan->output_zero,
+             block->num_channels * channel_bytes);
+    }
+  }
+}
+
+void window_run_and_zero(const struct xnn_operator* op,
+                         const struct gemm_block* block) {
+  const size_t mr = op->gemm_loops.mr;
+  const size_t row_bytes = op->row_state->plan->output_row_bytes;
+  const size_t num_rows = max(kTileBytes / row_bytes / mr, 1) * mr;
+  const size_t end = block->row + block->num_rows;
+  struct gemm_block part = *block;
+  for (; part.row < end; part.row += part.num_rows) {
+    part.num_rows = min(end - part.row, num_rows);
+    op->row_state->run_all(op, &part);
+    window_zero_block(op, &part);
   }
 }
 

@@ -24,6 +24,15 @@ extern "C" {
 void window_run_convolution(const struct xnn_operator* op,
                             const struct gemm_block* block);
 
+// Has `run_all` compute a block between dense tensors, some rows at a time, of
+// which the masked ones are zeroed while they are in cache.
+void window_run_and_zero(const struct xnn_operator* op,
+                         const struct gemm_block* block);
+
+// Zeroes the masked pixels of a block of such a convolution.
+void window_zero_block(const struct xnn_operator* op,
+                       const struct gemm_block* block);
+
 // Each computes rows [row_start, row_start + num_rows) of one batch element
 // into their places, and zeroes the same share of the masked pixels.
 void window_task_dwconv(const struct dwconv_context* context, size_t batch,

@@ -100,12 +100,14 @@ void zero_task_find(void* context, size_t row_start, size_t num_rows) {
 }
 
 // The masked pixels that a task answers for.
-static void finish(const struct row_plan* plan, size_t row_start,
-                   size_t num_rows, float* rows, size_t output_start,
-                   size_t num_outputs) {
+static void finish(const struct xnn_operator* op, float* rows,
+                   const struct gemm_block* block) {
+  const struct row_plan* plan = zero_plan_of(op);
   if (plan != NULL && plan->scatter) {
-    window_insert_zeros(plan, rows + output_start, row_start, num_rows,
-                        num_outputs * sizeof(float));
+    window_insert_zeros(plan, rows + block->channel, block->row,
+                        block->num_rows, block->num_channels * sizeof(float));
+  } else if (op->row_state != NULL && op->row_state->run_all != NULL) {
+    window_zero_block(op, block);
   }
 }
 
@@ -157,6 +159,14 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
   gemm.weights = zero_product_weights(op, group);
   const size_t num_outputs =
       min(skipping->outputs_per_task, gemm.num_outputs - output_start);
+  const struct gemm_block block = {
+      .group = group,
+      .channel = output_start,
+      .num_channels = num_outputs,
+      .batch = batch,
+      .row = row_start,
+      .num_rows = num_rows,
+  };
   const struct row_plan* plan = zero_plan_of(op);
   uint32_t* pixels = find_pixels(
       skipping, row_start, num_rows,
@@ -209,7 +219,7 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
   if (skipping->readers != NULL) {
     spread(op, &gemm, &input, &output, batch, row_start, pixels, output_start,
            num_outputs, scratch);
-    finish(plan, row_start, num_rows, output.rows, output_start, num_outputs);
+    finish(op, output.rows, &block);
     return;
   }
 
@@ -219,18 +229,10 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
                         (double)gemm.num_channels;
   if (skipping->mode != xnn_zeros_mode_always && op->gemm_loops.run != NULL &&
       (double)work.num_nonzeros > skipping->most_nonzeros * values) {
-    const struct gemm_block block = {
-        .group = group,
-        .channel = output_start,
-        .num_channels = num_outputs,
-        .batch = batch,
-        .row = row_start,
-        .num_rows = num_rows,
-    };
     op->gemm_loops.run(op, &block);
     return;
   }
   nonzero_block_run(&gemm, &input, &output, first_row, num_rows, output_start,
                     num_outputs, scratch);
-  finish(plan, row_start, num_rows, output.rows, output_start, num_outputs);
+  finish(op, output.rows, &block);
 }

@@ -249,6 +249,38 @@ TEST_P(MaskedGraph, AveragePoolReadsADenseTensor) {
   Expect({kInsert});
 }
 
+// A block that only strided 1x1 convolutions read: of its masked convolution,
+// the pixels that they read and the mask keeps are computed.
+TEST_P(MaskedGraph, WindowsDemandWhatTheyRead) {
+  const auto lines = Where(8, 8, [](size_t y, size_t) { return y % 4 < 2; });
+  constexpr Window kSample = {1, 2, 1, 0};
+  size_t x = graph_.Input({8, 8, 16});
+  x = graph_.Convolution(x, 16, kSquare);
+  size_t y = graph_.Mask(graph_.Convolution(x, 16, kPointwise), lines);
+  y = graph_.Binary(x, y, xnn_binary_add);
+  const size_t a = graph_.Convolution(y, 8, kSample);
+  const size_t b = graph_.Convolution(y, 8, kSample);
+  graph_.Output(graph_.Binary(a, b, xnn_binary_add));
+  ExpectSameAsWritten(graph_, seed_);
+  const auto layers = GraphRun(graph_, xnn_sparsity_mode_compact).Layers();
+  ASSERT_EQ(layers.size(), 1u);
+  // Of 8 lines with 8 pixels: lines 0 and 4, every second pixel.
+  EXPECT_EQ(layers[0].macs_kept * 64, layers[0].macs_dense * 8);
+}
+
+// The same value is read by the application, too.
+TEST_P(MaskedGraph, OutputsDemandEverything) {
+  const auto lines = Where(8, 8, [](size_t y, size_t) { return y % 4 < 2; });
+  constexpr Window kSample = {1, 2, 1, 0};
+  size_t x = graph_.Mask(
+      graph_.Convolution(graph_.Input({8, 8, 16}), 16, kSquare), lines);
+  graph_.Output(x);
+  graph_.Output(graph_.Convolution(x, 8, kSample));
+  Expect({kInsert});
+  const auto layers = GraphRun(graph_, xnn_sparsity_mode_compact).Layers();
+  EXPECT_EQ(layers[0].macs_kept * 2, layers[0].macs_dense);
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, MaskedGraph,
                          ::testing::Values(Type::kFloat32, Type::kInt8,
                                            Type::kUint8),
