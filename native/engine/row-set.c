@@ -16,19 +16,6 @@ static size_t num_words(size_t pixels) {
   return divide_round_up(pixels, ROW_SET_WORD_PIXELS);
 }
 
-static bool holds_exactly(const struct row_set* set, const uint8_t* kept,
-                          uint32_t height, uint32_t width) {
-  if (set->height != height || set->width != width) {
-    return false;
-  }
-  for (size_t p = 0; p < plane_size(set); p++) {
-    if (row_set_has(set, p) != (kept[p] != 0)) {
-      return false;
-    }
-  }
-  return true;
-}
-
 static void release(struct row_set* set) {
   xnn_release_memory(set->kept);
   xnn_release_memory(set->kept_before);
@@ -37,20 +24,23 @@ static void release(struct row_set* set) {
   xnn_release_memory(set);
 }
 
-bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
-                    uint32_t height, uint32_t width,
-                    const struct row_set** set_out) {
+// Of bits, which are 0 past the last pixel.
+static bool intern_words(struct row_set_pool* pool, const uint64_t* kept,
+                         uint32_t height, uint32_t width,
+                         const struct row_set** set_out) {
   const size_t size = (size_t)height * width;
+  const size_t words = num_words(size);
   uint32_t count = 0;
-  for (size_t p = 0; p < size; p++) {
-    count += kept[p] != 0;
+  for (size_t w = 0; w < words; w++) {
+    count += (uint32_t)__builtin_popcountll(kept[w]);
   }
   if (count == size) {
     *set_out = NULL;
     return true;
   }
   for (struct row_set* set = pool->first; set != NULL; set = set->next) {
-    if (holds_exactly(set, kept, height, width)) {
+    if (set->height == height && set->width == width &&
+        memcmp(set->kept, kept, words * sizeof(uint64_t)) == 0) {
       *set_out = set;
       return true;
     }
@@ -60,8 +50,7 @@ bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
   if (set == NULL) {
     return false;
   }
-  const size_t words = num_words(size);
-  set->kept = xnn_allocate_zero_memory(words * sizeof(uint64_t));
+  set->kept = xnn_allocate_memory(words * sizeof(uint64_t));
   set->kept_before = xnn_allocate_memory((words + 1) * sizeof(uint32_t));
   if (set->kept == NULL || set->kept_before == NULL) {
     release(set);
@@ -70,14 +59,11 @@ bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
   set->height = height;
   set->width = width;
   set->count = count;
-  for (size_t p = 0; p < size; p++) {
-    set->kept[p / ROW_SET_WORD_PIXELS] |= (uint64_t)(kept[p] != 0)
-                                          << p % ROW_SET_WORD_PIXELS;
-  }
+  memcpy(set->kept, kept, words * sizeof(uint64_t));
   set->kept_before[0] = 0;
   for (size_t w = 0; w < words; w++) {
     set->kept_before[w + 1] =
-        set->kept_before[w] + (uint32_t)__builtin_popcountll(set->kept[w]);
+        set->kept_before[w] + (uint32_t)__builtin_popcountll(kept[w]);
   }
   set->next = pool->first;
   pool->first = set;
@@ -85,21 +71,39 @@ bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
   return true;
 }
 
+bool row_set_intern(struct row_set_pool* pool, const uint8_t* kept,
+                    uint32_t height, uint32_t width,
+                    const struct row_set** set) {
+  const size_t size = (size_t)height * width;
+  uint64_t* bits = xnn_allocate_zero_memory(num_words(size) * sizeof(uint64_t));
+  if (bits == NULL) {
+    return false;
+  }
+  for (size_t p = 0; p < size; p++) {
+    bits[p / ROW_SET_WORD_PIXELS] |= (uint64_t)(kept[p] != 0)
+                                     << p % ROW_SET_WORD_PIXELS;
+  }
+  const bool ok = intern_words(pool, bits, height, width, set);
+  xnn_release_memory(bits);
+  return ok;
+}
+
 static bool combine(struct row_set_pool* pool, const struct row_set* a,
                     const struct row_set* b, bool unite,
                     const struct row_set** set) {
-  uint8_t* kept = xnn_allocate_memory(plane_size(a));
+  const size_t words = num_words(plane_size(a));
+  uint64_t* kept = xnn_allocate_memory(words * sizeof(uint64_t));
   if (kept == NULL) {
     return false;
   }
-  bool any = false;
-  for (size_t p = 0; p < plane_size(a); p++) {
-    kept[p] = unite ? row_set_has(a, p) || row_set_has(b, p)
-                    : row_set_has(a, p) && row_set_has(b, p);
-    any |= kept[p] != 0;
+  uint64_t any = 0;
+  for (size_t w = 0; w < words; w++) {
+    kept[w] = unite ? a->kept[w] | b->kept[w] : a->kept[w] & b->kept[w];
+    any |= kept[w];
   }
   *set = b;
-  const bool ok = !any || row_set_intern(pool, kept, a->height, a->width, set);
+  const bool ok =
+      any == 0 || intern_words(pool, kept, a->height, a->width, set);
   xnn_release_memory(kept);
   return ok;
 }

@@ -92,8 +92,8 @@ static bool sum_zeros(const struct xnn_operator* op) {
 }
 
 // Finds which rows the operator reads. Returns false when out of memory.
-static bool find_table(const struct xnn_operator* op, size_t tile_rows,
-                       size_t slack, bool has_live_taps) {
+static bool find_table(struct xnn_operator* op, size_t tile_rows, size_t slack,
+                       bool has_live_taps) {
   const struct row_plan* plan = op->row_state->plan;
   const struct window_table_key key = {
       .window = plan->window,
@@ -113,8 +113,10 @@ static bool find_table(const struct xnn_operator* op, size_t tile_rows,
   }
   if (op->row_state->table == NULL) {
     xnn_log_error("failed to allocate which rows windows read");
+    return false;
   }
-  return op->row_state->table != NULL;
+  op->last_input = window_table_base(op->row_state->table);
+  return true;
 }
 
 static enum xnn_status create_window_operator(

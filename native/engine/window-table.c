@@ -20,7 +20,8 @@ static size_t num_rows_of(const struct window_table_key* key) {
 
 static const void* pointer_to(const struct window_table* table, uint32_t row) {
   return row == ROW_NONE ? table->zero_row
-                         : (const void*)(row * table->key.row_bytes);
+                         : (const void*)((uintptr_t)window_table_base(table) +
+                                         row * table->key.row_bytes);
 }
 
 static const void* pointer_under_tap(const struct window_table* table,

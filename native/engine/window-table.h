@@ -11,6 +11,7 @@
 #include "native/engine/row-set.h"
 #include "native/engine/shared-table.h"
 #include "native/engine/window.h"
+#include "xnnpack/common.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,8 +33,8 @@ struct window_table_key {
   bool has_live_taps;
 };
 
-// A pointer is the bytes from the input's first row to the row under a tap, or
-// `zero_row` where that is padding or masked.
+// A pointer leads to the row under a tap of an input that begins at
+// window_table_base, or is `zero_row` where that is padding or masked.
 //
 // For GEMM kernels: for each tile of rows and each tap, `tile_rows` pointers. A
 // last tile that is not full repeats its last row. Windows of one tap have no
@@ -59,6 +60,12 @@ struct window_table {
 // of memory.
 struct window_table* window_table_get(struct shared_tables* tables,
                                       const struct window_table_key* key);
+
+// An address that is no row of zeros, as upstream's kernels want pointers to
+// be.
+static inline const void* window_table_base(const struct window_table* table) {
+  return (const void*)((uintptr_t)table->zero_row + XNN_ALLOCATION_ALIGNMENT);
+}
 
 // Writes the pointers of windows of one tap, for GEMM kernels: of rows with
 // these pixels, the first of which begins a tile; the last tile is filled up.

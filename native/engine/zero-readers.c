@@ -39,13 +39,13 @@ static struct window window_of(const struct xnn_operator* op) {
 static void find_pixels(const struct zero_readers_key* key, size_t row_start,
                         size_t num_rows, uint32_t* pixels) {
   const struct window* window = &key->window;
-  for (size_t row = row_start; row < row_start + num_rows; row++) {
-    uint32_t output_pixel;
-    row_set_kept_pixels(key->output, row, 1, &output_pixel);
+  uint32_t output_pixels[NONZERO_SPREAD_MAX_ROWS];
+  row_set_kept_pixels(key->output, row_start, num_rows, output_pixels);
+  for (size_t r = 0; r < num_rows; r++) {
     for (uint32_t ky = 0; ky < window->kernel_height; ky++) {
       for (uint32_t kx = 0; kx < window->kernel_width; kx++) {
-        const uint32_t pixel =
-            window_row_under_tap(window, /*rows=*/NULL, output_pixel, ky, kx);
+        const uint32_t pixel = window_row_under_tap(window, /*rows=*/NULL,
+                                                    output_pixels[r], ky, kx);
         *pixels++ = pixel != ROW_NONE && row_set_has(key->input, pixel)
                         ? pixel
                         : NONZERO_NO_PIXEL;
