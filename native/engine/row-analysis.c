@@ -108,12 +108,13 @@ static bool add_demand(struct row_analysis* analysis, uint32_t value_id,
   }
   return row_set_unite(analysis->pool, analysis->demand[value_id], demand,
                        &analysis->demand[value_id]) &&
-         row_set_unite(analysis->pool, analysis->reads[value_id], reads,
+         row_set_unite(&analysis->read_pool, analysis->reads[value_id], reads,
                        &analysis->reads[value_id]);
 }
 
 // The input pixels under the windows of output pixels; all if there are none.
 static bool find_window_reads(const struct row_analysis* analysis,
+                              struct row_set_pool* pool,
                               const struct xnn_node* node,
                               const struct row_set* output,
                               const struct row_set** reads) {
@@ -143,16 +144,15 @@ static bool find_window_reads(const struct row_analysis* analysis,
     }
   }
   *reads = NULL;
-  const bool ok =
-      !any || row_set_intern(analysis->pool, read, window.input.height,
-                             window.input.width, reads);
+  const bool ok = !any || row_set_intern(pool, read, window.input.height,
+                                         window.input.width, reads);
   xnn_release_memory(read);
   return ok;
 }
 
 // Of a window node: its reads are demanded if they leave enough out. Sets that
 // differ little cost copies between values with the one and the other.
-static bool find_window_demand(const struct row_analysis* analysis,
+static bool find_window_demand(struct row_analysis* analysis,
                                const struct xnn_node* node,
                                const struct row_set** demand,
                                const struct row_set** reads) {
@@ -160,21 +160,21 @@ static bool find_window_demand(const struct row_analysis* analysis,
   const struct row_set* rows;
   if (!row_set_intersect(analysis->pool, analysis->demand[output],
                          analysis->support[output], &rows) ||
-      !find_window_reads(analysis, node, rows, reads)) {
+      !find_window_reads(analysis, &analysis->read_pool, node, rows, reads)) {
     return false;
   }
   *demand = NULL;
   if (*reads != NULL) {
     const size_t pixels = (size_t)(*reads)->height * (*reads)->width;
     if ((*reads)->count <= pixels - pixels / kDemandedPart) {
-      *demand = *reads;
+      return find_window_reads(analysis, analysis->pool, node, rows, demand);
     }
   }
   return true;
 }
 
 // What a node that works row by row demands of its inputs.
-static bool find_row_demand(const struct row_analysis* analysis, size_t n,
+static bool find_row_demand(struct row_analysis* analysis, size_t n,
                             const struct row_set** demand,
                             const struct row_set** reads) {
   const struct xnn_node* node = &analysis->subgraph->nodes[n];
@@ -183,7 +183,7 @@ static bool find_row_demand(const struct row_analysis* analysis, size_t n,
   for (size_t i = 1; i < node->num_outputs; i++) {
     if (!row_set_unite(analysis->pool, *demand,
                        analysis->demand[node->outputs[i]], demand) ||
-        !row_set_unite(analysis->pool, *reads,
+        !row_set_unite(&analysis->read_pool, *reads,
                        analysis->reads[node->outputs[i]], reads)) {
       return false;
     }
@@ -277,6 +277,7 @@ void row_analysis_release(struct row_analysis* analysis) {
   xnn_release_memory(analysis->support);
   xnn_release_memory(analysis->demand);
   xnn_release_memory(analysis->reads);
+  row_set_pool_release(&analysis->read_pool);
   xnn_release_memory(analysis->rows);
   xnn_release_memory(analysis->is_demanded);
 }

@@ -35,6 +35,8 @@ struct node_analysis {
 struct row_analysis {
   xnn_subgraph_t subgraph;
   struct row_set_pool* pool;
+  // Of reads, which nothing needs once nodes are rewritten.
+  struct row_set_pool read_pool;
   // [num_nodes]
   struct node_analysis* nodes;
   // [num_values] each; NULL stands for every pixel.
