@@ -100,20 +100,14 @@ bool insertion_pays(const struct xnn_value* values, const struct xnn_node* node,
   const double macs = (double)node_macs_per_pixel(node);
   switch (node->type) {
     case xnn_node_type_convolution_2d: {
-      const bool is_quantized = xnn_datatype_is_quantized(output->datatype);
-      const double mac =
-          macs * (is_quantized ? costs->gemm_mac_int8 : costs->gemm_mac);
-      // Rows of a tile cost the same, however many there are; those that are
-      // not contiguous are found through pointers.
+      const double mac = macs * (xnn_datatype_is_quantized(output->datatype)
+                                     ? costs->gemm_mac_int8
+                                     : costs->gemm_mac);
+      // Rows of a tile cost the same, however many there are.
       const double mr = (double)rows_of_tile(output->datatype);
-      const double indirect = node_is_pointwise(values, node) && !is_quantized
-                                  ? costs->dense_igemm / costs->dense_gemm
-                                  : 1.0;
-      const double all = ceil((kept + masked) / mr) * mr;
-      const double some = ceil(kept / mr) * mr;
-      return all * mac >
-             some * mac * indirect +
-                 kept * (double)value_row_bytes(output) * costs->scattered_byte;
+      const double tiles = ceil((kept + masked) / mr) - ceil(kept / mr);
+      return tiles * mr * mac >
+             kept * (double)value_row_bytes(output) * costs->scattered_byte;
     }
     case xnn_node_type_depthwise_convolution_2d:
       return masked * macs * costs->depthwise_mac >
