@@ -31,7 +31,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 class Network {
  public:
-  Network() : random_(tflite_sparse::testing::Seed()) {
+  explicit Network(std::mt19937& random) : random_(random) {
     EXPECT_EQ(xnn_initialize(nullptr), xnn_status_success);
     xnn_subgraph_t subgraph = nullptr;
     EXPECT_EQ(xnn_create_subgraph(2, 0, &subgraph), xnn_status_success);
@@ -119,16 +119,16 @@ class Network {
     return Value(shape, constants_.back().data(), XNN_INVALID_VALUE_ID, 0);
   }
 
-  std::mt19937 random_;
+  std::mt19937& random_;
   std::list<std::vector<float>> constants_;
   std::unique_ptr<xnn_subgraph, decltype(&xnn_delete_subgraph)> subgraph_{
       nullptr, xnn_delete_subgraph};
 };
 
-// 14x14, half of it masked at random: in raster order tiles of 4 to 7 rows have
-// 0.88 to 0.97 of their taps live.
-TEST(RowOrder, TilesShareTheirDeadTaps) {
-  Network network;
+// Shares of live taps of one network between random masks of a half, 14x14 and
+// in the end 7x7; none if this machine has no kernel that skips taps.
+std::vector<double> DrawShares(std::mt19937& random) {
+  Network network(random);
   const std::vector<float> mask = network.RandomMask(14, 0.5);
   const std::vector<float> other = network.RandomMask(14, 0.5);
   const std::vector<float> small = network.RandomMask(7, 0.5);
@@ -139,52 +139,28 @@ TEST(RowOrder, TilesShareTheirDeadTaps) {
   x = network.Mask(network.Convolution(x, 2, network.Plane(7)), 7, small);
   network.Convolution(x, 1,
                       network.Plane(7, 1, XNN_VALUE_FLAG_EXTERNAL_OUTPUT));
-  const std::vector<double> shares = network.Shares();
-  if (shares.empty()) {
-    GTEST_SKIP() << "this machine has no kernel that skips taps";
-  }
-  // Of dense, and of dense to dense, there are no more dead taps than borders.
-  ASSERT_EQ(shares.size(), 5u);
-  EXPECT_LT(shares[1], 0.8) << "between equal masks";
-  EXPECT_LT(shares[2], 0.8) << "between different masks";
-  EXPECT_LT(shares[3], 1.0) << "of stride 2, in four tiles or six";
+  return network.Shares();
 }
 
-// Between lattices every tile has dead taps: convolutions run in tiles wherever
-// there is a kernel for upstream's weights.
-TEST(RowOrder, LatticesRunInTiles) {
-  using tflite_sparse::testing::Graph;
-  using tflite_sparse::testing::GraphRun;
-  using tflite_sparse::testing::Type;
-  ASSERT_EQ(xnn_initialize(nullptr), xnn_status_success);
-  for (const Type type : {Type::kFloat32, Type::kInt8}) {
-    const bool is_int8 = type == Type::kInt8;
-    const xnn_gemm_config* config =
-        is_int8 ? xnn_init_qs8_qc8w_gemm_config() : xnn_init_f32_gemm_config();
-    tile_format format = {};
-    format.type = is_int8 ? tile_format::tile_int8 : tile_format::tile_float32;
-    format.mr = config->mr;
-    format.nr = config->nr;
-    format.kr = 1u << config->log2_kr;
-    format.sr = 1u << config->log2_sr;
-    const bool has_kernel =
-        tile_kernel_find(live_tap_kernels, format) != nullptr;
-    const auto checkerboard = tflite_sparse::testing::Where(
-        14, 14, [](size_t y, size_t x) { return (y + x) % 2 == 0; });
-    Graph graph(type, 1);
-    size_t x = graph.Mask(graph.Input({14, 14, 64}), checkerboard);
-    for (int layer = 0; layer < 2; layer++) {
-      x = graph.Mask(graph.Convolution(x, 64, {}), checkerboard);
+// In raster order tiles of 4 to 7 rows have 0.88 to 0.97 of their taps live.
+TEST(RowOrder, TilesShareTheirDeadTaps) {
+  std::mt19937 random(tflite_sparse::testing::Seed());
+  constexpr size_t kDraws = 10;
+  // Of dense, and of dense to dense, there are no more dead taps than borders.
+  std::vector<double> mean(5);
+  for (size_t draw = 0; draw < kDraws; draw++) {
+    const std::vector<double> shares = DrawShares(random);
+    if (shares.empty()) {
+      GTEST_SKIP() << "this machine has no kernel that skips taps";
     }
-    graph.Output(x);
-    GraphRun run(graph, xnn_sparsity_mode_compact, 1, 1, xnn_zeros_mode_never);
-    run(1);
-    const std::vector<xnn_zero_layer> layers = run.ZeroLayers();
-    ASSERT_EQ(layers.size(), 2u);
-    EXPECT_EQ(layers[1].form,
-              has_kernel ? xnn_zero_form_tiles : xnn_zero_form_dense)
-        << tflite_sparse::testing::Name(type);
+    ASSERT_EQ(shares.size(), mean.size());
+    for (size_t i = 0; i < mean.size(); i++) {
+      mean[i] += shares[i] / kDraws;
+    }
   }
+  EXPECT_LT(mean[1], 0.8) << "between equal masks";
+  EXPECT_LT(mean[2], 0.8) << "between different masks";
+  EXPECT_LT(mean[3], 1.0) << "of stride 2, in four tiles or six";
 }
 
 }  // namespace
