@@ -34,9 +34,9 @@ def test_result_files(tmp_path, monkeypatch, capsys):
     rows = {(row["sparsity"], row["threads"], row["variant"]): row for row in record["end_to_end"]}
     assert len(rows) == 2 * 2 * 4
     for (sparsity, threads, variant), row in rows.items():
-        assert row["ideal"] == pytest.approx(
-            1 if variant == "dense" else 1 / (1 - sparsity), rel=0.01
-        )
+        # Up to a tenth more than the masks leave: pixels that no window reads are not computed.
+        least = 1 if variant == "dense" else 1 / (1 - sparsity)
+        assert least * 0.99 <= row["ideal"] <= least * (1 if variant == "dense" else 1.1)
         assert row["latency"]["samples"] >= 5
         assert (row["scaling"] is None) == (threads == 1)
     masked = rows[0.5, 1, "compact"]

@@ -151,7 +151,7 @@ def test_quick_is_three_runs(monkeypatch):
 
 def test_names_of_runs_are_unique():
     runs = [run for network in NETWORKS for run in all_runs("digits", network, 0, 3)]
-    assert len({run.name for run in runs}) == len(runs) == 19 + 14
+    assert len({run.name for run in runs}) == len(runs) == 19 + 15
 
 
 def record(penalty="", weight=0.0, seed=0, *, synops=100.0, accuracy=0.9, over_time=None):
