@@ -13,8 +13,9 @@
 #include "xnnpack/math.h"
 #include "xnnpack/subgraph.h"
 
-// A window's demand leaves out at least one pixel of so many.
-enum { kDemandedPart = 8 };
+// A window's demand leaves out at least one pixel of so many; of a sum, whose
+// summands of other sets are then copied, of so many.
+enum { kDemandedPart = 8, kDemandedPartOfSum = 2 };
 
 static bool find_role(struct row_analysis* analysis, size_t n) {
   const struct xnn_value* values = analysis->subgraph->values;
@@ -150,6 +151,30 @@ static bool find_window_reads(const struct row_analysis* analysis,
   return ok;
 }
 
+// Whether a value is computed row by row from several.
+static bool is_sum(const struct row_analysis* analysis, uint32_t value_id) {
+  const struct xnn_value* values = analysis->subgraph->values;
+  for (;;) {
+    const uint32_t n = values[value_id].producer;
+    if (n == XNN_INVALID_NODE_ID ||
+        (analysis->nodes[n].role != node_role_elementwise &&
+         analysis->nodes[n].role != node_role_mask)) {
+      return false;
+    }
+    const struct xnn_node* node = &analysis->subgraph->nodes[n];
+    size_t num_read = 0;
+    for (size_t i = 0; i < node->num_inputs; i++) {
+      if (node_reads_rows(values, node, i)) {
+        value_id = node->inputs[i];
+        num_read++;
+      }
+    }
+    if (num_read != 1) {
+      return num_read > 1;
+    }
+  }
+}
+
 // Of a window node: its reads are demanded if they leave enough out. Sets that
 // differ little cost copies between values with the one and the other.
 static bool find_window_demand(struct row_analysis* analysis,
@@ -166,7 +191,9 @@ static bool find_window_demand(struct row_analysis* analysis,
   *demand = NULL;
   if (*reads != NULL) {
     const size_t pixels = (size_t)(*reads)->height * (*reads)->width;
-    if ((*reads)->count <= pixels - pixels / kDemandedPart) {
+    const size_t part =
+        is_sum(analysis, node->inputs[0]) ? kDemandedPartOfSum : kDemandedPart;
+    if ((*reads)->count <= pixels - pixels / part) {
       return find_window_reads(analysis, analysis->pool, node, rows, demand);
     }
   }

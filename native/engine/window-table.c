@@ -53,13 +53,8 @@ static bool make_room(struct window_table* table) {
 void window_table_point(const struct window_table* table,
                         const uint32_t* pixels, size_t num_rows,
                         const void** pointers) {
-  // Without the divisions that other windows take.
-  const bool is_identity = window_is_identity(&table->key.window);
   for (size_t i = 0; i < num_rows; i++) {
-    pointers[i] =
-        is_identity
-            ? pointer_to(table, row_set_row(table->key.input, pixels[i]))
-            : pointer_under_tap(table, pixels[i], 0, 0);
+    pointers[i] = pointer_to(table, row_set_row(table->key.input, pixels[i]));
   }
   for (size_t i = num_rows; i % table->key.tile_rows != 0; i++) {
     pointers[i] = pointers[num_rows - 1];
@@ -68,7 +63,7 @@ void window_table_point(const struct window_table* table,
 
 static bool point_tiles(struct window_table* table, const uint32_t* pixels) {
   const struct window* window = &table->key.window;
-  if (window_num_taps(window) == 1) {
+  if (window_is_identity(window)) {
     return true;
   }
   const size_t mr = table->key.tile_rows;

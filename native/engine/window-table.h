@@ -37,9 +37,9 @@ struct window_table_key {
 // window_table_base, or is `zero_row` where that is padding or masked.
 //
 // For GEMM kernels: for each tile of rows and each tap, `tile_rows` pointers. A
-// last tile that is not full repeats its last row. Windows of one tap have no
-// pointers, since finding them again costs next to nothing: see
-// window_table_point. For other kernels, as upstream has
+// last tile that is not full repeats its last row. Windows that read the pixel
+// which they write have no pointers, since finding them again costs next to
+// nothing: see window_table_point. For other kernels, as upstream has
 // them: of all output pixels, masked ones too, line by line, the windows in
 // column order; neighbouring windows share columns.
 struct window_table {
@@ -67,8 +67,9 @@ static inline const void* window_table_base(const struct window_table* table) {
   return (const void*)((uintptr_t)table->zero_row + XNN_ALLOCATION_ALIGNMENT);
 }
 
-// Writes the pointers of windows of one tap, for GEMM kernels: of rows with
-// these pixels, the first of which begins a tile; the last tile is filled up.
+// Writes the pointers of windows without pointers, for GEMM kernels: of rows
+// with these pixels, the first of which begins a tile; the last tile is filled
+// up.
 void window_table_point(const struct window_table* table,
                         const uint32_t* pixels, size_t num_rows,
                         const void** pointers);

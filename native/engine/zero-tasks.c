@@ -190,7 +190,8 @@ void zero_task_multiply(void* context, size_t thread, size_t product,
     const struct igemm_context* igemm = &op->context.igemm.igemm;
     input.rows = zero_at(op->input, group * igemm->ga_stride);
     input.pointers = (const void* const*)igemm->indirect_a;
-    if (plan != NULL && gemm.num_taps == 1) {
+    if (plan != NULL && gemm.num_taps == 1 &&
+        op->row_state->table->pointers == NULL) {
       first_row = 0;
       const void** pointers = __builtin_alloca_with_align(
           round_up(num_rows, zero_product_tile_rows(op)) * sizeof(void*),
