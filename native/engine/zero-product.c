@@ -30,10 +30,8 @@ static const size_t kRowsPerBlock = 128;
 static const size_t kFewestRowsPerBlock = 32;
 static const size_t kOutputsPerTask = 512;
 
-// Of spread products: sums stay in the second-level cache, and take little
-// memory beside the values; the input rows that two blocks read are visited
-// twice.
-static const size_t kFewestSpreadBlocks = 4;
+// Of spread products on several threads: input rows that two blocks read are
+// visited twice.
 static const size_t kFewestRowsPerSpreadBlock = 128;
 
 // Their weights for NR outputs pass once per input row: in so many times the
@@ -272,18 +270,15 @@ static void cut_spread(struct zero_skipping* skipping, size_t num_threads) {
   const size_t nr = skipping->gemm.kernels->nr;
   const size_t num_products = skipping->num_batches * skipping->num_groups *
                               divide_round_up(skipping->gemm.num_outputs, nr);
-  size_t fewest_blocks = kFewestSpreadBlocks;
+  size_t rows = NONZERO_SPREAD_MAX_ROWS;
   skipping->outputs_per_task = skipping->gemm.num_outputs;
   if (num_threads > 1) {
-    fewest_blocks =
-        max(fewest_blocks,
-            divide_round_up(num_threads * kTasksPerThread, num_products));
+    const size_t fewest_blocks =
+        divide_round_up(num_threads * kTasksPerThread, num_products);
+    rows = min(rows, max(kFewestRowsPerSpreadBlock,
+                         divide_round_up(skipping->num_rows, fewest_blocks)));
     skipping->outputs_per_task = nr;
   }
-  const size_t rows =
-      min(NONZERO_SPREAD_MAX_ROWS,
-          max(kFewestRowsPerSpreadBlock,
-              divide_round_up(skipping->num_rows, fewest_blocks)));
   skipping->rows_per_block = equal_parts(skipping->num_rows, rows, 1);
   skipping->lists_stride = 0;
   skipping->scratch_bytes =
